@@ -1,0 +1,166 @@
+import type { AbortOptions } from '../core/abort.ts'
+import type { Address } from '../core/address.ts'
+import type { Caller } from '../core/caller.ts'
+import type { PrivateKey, PublicKey } from '../core/keys.ts'
+import type { ThreadId } from '../core/thread-id.ts'
+import type { ThreadKey } from '../core/thread-key.ts'
+import type { ChangeKind } from '../store/commit.ts'
+import type { Query } from './query/query.ts'
+
+export { createDb } from './databases.ts'
+export type { DbOptions } from './options.ts'
+export type { Criterion, Query } from './query/query.ts'
+
+/** A JSON object with a string member `_id`. */
+export type Instance = Record<string, unknown>
+
+/** A JSON document: as text, or as UTF-8 bytes. The bytes are the ones stored: they are handed through unparsed. */
+export type DocumentBytes = Uint8Array
+
+export interface IndexConfig {
+  /** Members joined by dots, through objects only. */
+  path: string
+  /** Default false. Binds writes of this host only: two hosts may write equal values at once. */
+  unique?: boolean
+}
+
+export interface CollectionConfig {
+  /** Letters and digits, with single hyphens inside. */
+  name: string
+  /** JSON Schema, as text. Its property `_id` must be a string. */
+  schema: string
+  indexes?: IndexConfig[]
+  /** Body of `function (writer, event, instance)`; empty for none. */
+  writeValidator?: string
+  /** Body of `function (reader, instance)`; empty for none. */
+  readFilter?: string
+}
+
+/** A collection as it is stored: the schema normalised, the functions exactly as they were sent. */
+export type CollectionInfo = Required<CollectionConfig>
+
+export interface CallOptions extends AbortOptions {
+  /** Default: anonymous. */
+  caller?: Caller
+}
+
+export interface NewDbOptions extends CallOptions {
+  /** Default `unnamed`. */
+  name?: string
+  collections?: CollectionConfig[]
+  /** Must have a read part. Default: random. */
+  key?: ThreadKey
+  logKey?: PrivateKey | PublicKey
+}
+
+export interface JoinDbOptions extends NewDbOptions {
+  key: ThreadKey
+  /** Waits until the records that the peer has now are here and folded. Default false. */
+  block?: boolean
+}
+
+export interface DbInfo {
+  readonly id: ThreadId
+  readonly name: string
+  readonly key: ThreadKey
+  readonly addresses: readonly Address[]
+}
+
+/** The databases of a host. */
+export interface Databases {
+  /** Throws DB_EXISTS, INVALID_NAME, READ_KEY_REQUIRED, and what collections throw; nothing is left behind then. */
+  create(id: ThreadId, options?: NewDbOptions): Promise<Database>
+  /** Joins a database at an address of one of its hosts. Throws PEER_UNREACHABLE, and what `create` throws. */
+  join(address: Address, options: JoinDbOptions): Promise<Database>
+  /** Throws THREAD_NOT_FOUND, DB_NOT_FOUND. */
+  get(id: ThreadId, options?: CallOptions): Promise<Database>
+  /** In order of creation. */
+  list(options?: CallOptions): Promise<Database[]>
+  /** Removes the database and its thread from this host. Its listeners end. */
+  delete(id: ThreadId, options?: CallOptions): Promise<void>
+  close(): Promise<void>
+}
+
+export interface Database {
+  readonly id: ThreadId
+  info(options?: CallOptions): Promise<DbInfo>
+  createCollection(config: CollectionConfig, options?: CallOptions): Promise<void>
+  /** Replaces schema, functions and indexes as a whole. */
+  updateCollection(config: CollectionConfig, options?: CallOptions): Promise<void>
+  /** Removes the definition and its indexes. The events stay in the logs. */
+  deleteCollection(name: string, options?: CallOptions): Promise<void>
+  /** Throws COLLECTION_NOT_FOUND. */
+  collectionInfo(name: string, options?: CallOptions): Promise<CollectionInfo>
+  /** In order of creation. */
+  listCollections(options?: CallOptions): Promise<CollectionInfo[]>
+  /** Operations on one collection, each in a transaction of its own. Throws COLLECTION_NOT_FOUND. */
+  collection(name: string, options?: CallOptions): Collection
+  /** A consistent view of one collection. */
+  readTransaction(collection: string, options?: CallOptions): Promise<ReadTransaction>
+  /** Waits until no other write transaction of the database is open. Ends by itself after 10 s idle or 30 s in all. */
+  writeTransaction(collection: string, options?: CallOptions): Promise<WriteTransaction>
+  /** Changes of state from now on, in commit order. Ends when the database is deleted. */
+  listen(filters?: readonly ListenFilter[], options?: CallOptions): AsyncIterable<Update>
+  /** Records whose events have no effect here, and why; newest last. */
+  refusals(): Promise<Refusal[]>
+}
+
+export interface CollectionReader {
+  /** True if all ids exist and the caller may see them. */
+  has(ids: readonly string[]): Promise<boolean>
+  /** Documents in the order the query asks for. */
+  find(query: Query): Promise<DocumentBytes[]>
+  /** Throws INSTANCE_NOT_FOUND. */
+  findById(id: string): Promise<DocumentBytes>
+}
+
+export interface CollectionWriter extends CollectionReader {
+  /** Takes JSON documents; answers their ids in order. Throws INVALID_INSTANCE, INSTANCE_EXISTS. */
+  create(documents: readonly DocumentBytes[]): Promise<string[]>
+  save(documents: readonly DocumentBytes[]): Promise<void>
+  /** Runs all checks of `save` and the write validator, writes nothing. */
+  verify(documents: readonly DocumentBytes[]): Promise<void>
+  /** Ids that do not exist are passed over. */
+  delete(ids: readonly string[]): Promise<void>
+}
+
+export type Collection = CollectionWriter
+
+export interface ReadTransaction extends CollectionReader {
+  /** Frees what the transaction holds. Idempotent. */
+  close(): Promise<void>
+}
+
+/** Collects writes. Reads in it see the committed state only, not its own writes. */
+export interface WriteTransaction extends CollectionWriter {
+  /** Stores all writes as one record. Throws TRANSACTION_CLOSED after `discard`, TRANSACTION_TIMEOUT after its time. */
+  commit(): Promise<void>
+  /** Drops the writes. Later reads still answer; `commit` then throws. */
+  discard(): void
+  /** Gives the lock back without committing. Idempotent; called after `commit` it does nothing. */
+  close(): Promise<void>
+  /** Aborted when the transaction ran out of time. */
+  readonly expired: AbortSignal
+}
+
+export interface ListenFilter {
+  /** Default: any. */
+  collection?: string
+  id?: string
+  kind?: ChangeKind
+}
+
+export interface Update {
+  readonly collection: string
+  readonly id: string
+  readonly kind: ChangeKind
+  /** The document after the change, as the caller may see it; absent if deleted or hidden from him. */
+  readonly document: DocumentBytes | undefined
+}
+
+export interface Refusal {
+  readonly logId: string
+  readonly counter: number
+  readonly reason: string
+  readonly documents: readonly { collection: string; id: string }[]
+}

@@ -1,0 +1,105 @@
+import type { CID } from 'multiformats/cid'
+import type { Caller } from '../core/caller.ts'
+import type { Identity } from '../core/identity.ts'
+import type { LogId } from '../core/peer-id.ts'
+import type { RecordBlocks } from '../core/record.ts'
+import type { ThreadId } from '../core/thread-id.ts'
+import type { Change, Commit } from '../store/commit.ts'
+import type { Operation, ReadView } from '../store/ordered-store.ts'
+
+/** A record of a thread, checked and in its place in its log. */
+export interface ThreadRecord {
+  readonly threadId: ThreadId
+  readonly logId: LogId
+  /** 1-based position in the log. */
+  readonly counter: number
+  readonly cid: CID
+  readonly eventCid: CID
+  /** Who the record says wrote it. Members of a raw thread can claim any identity. */
+  readonly author: Identity
+  readonly blocks: RecordBlocks
+  /** Decrypted body, or `undefined` if the thread's read key does not open it. */
+  readonly body: Uint8Array | undefined
+}
+
+/** How far the owner has taken a log. */
+export interface Cursor {
+  /** Last record folded; 0 for none. */
+  readonly counter: number
+  /** Largest time of the records up to `counter`, in ns since 1970; 0n for none. */
+  readonly time: bigint
+}
+
+/** Why a log's cursor stands before its head. */
+export type WaitReason =
+  | { readonly kind: 'read-key' }
+  | { readonly kind: 'clock'; readonly untilMs: number }
+  | { readonly kind: 'sandbox' }
+  | { readonly kind: 'transaction' }
+
+export interface FoldContext {
+  /** Stored state and the batches of this thread that wait to be stored. */
+  readonly view: ReadView
+  /** Cursor of every log of the thread before this call. */
+  readonly cursors: ReadonlyMap<LogId, Cursor>
+  /** Record this host writes now: it is admitted at once, and refusing it throws WRITE_DENIED. */
+  readonly local: boolean
+}
+
+export interface FoldOutcome {
+  /** Rows of the owner, stored in the same batch as the cursors. */
+  readonly operations: readonly Operation[]
+  readonly changes: readonly Change[]
+  /** New cursors of the logs that moved. */
+  readonly cursors: ReadonlyMap<LogId, Cursor>
+  /** Logs that stand before their head, and what for. */
+  readonly waits: ReadonlyMap<LogId, WaitReason>
+}
+
+/** The owner of a thread's content: turns its records into state. */
+export interface App {
+  /**
+   * Folds records that directly follow the cursors of their logs, several logs at once. Called by one writer at a time.
+   * A record that cannot be taken yet leaves its log's cursor before it; a malformed one is passed over and listed.
+   */
+  fold(records: readonly ThreadRecord[], context: FoldContext): Promise<FoldOutcome>
+}
+
+/** Work on a thread that becomes one atomic batch. Valid until the function it was handed to returns. */
+export interface Draft {
+  readonly view: ReadView
+  /** Largest time of all records folded into the thread so far, in ns. */
+  readonly latestTime: bigint
+  put(key: Uint8Array, value: Uint8Array): void
+  del(key: Uint8Array): void
+  change(change: Change): void
+  /**
+   * Appends a record with this body to the caller's log, creating the log if there is none, and folds it.
+   * Throws WRITE_DENIED if the fold refuses it; the draft is void then.
+   */
+  append(caller: Caller, body: Uint8Array): Promise<ThreadRecord>
+  /** Replaces the owner's member of the thread's row. Any value that CBOR can hold. */
+  setAppData(value: unknown): void
+}
+
+/** A thread as its owner holds it. */
+export interface OwnedThread {
+  readonly id: ThreadId
+  /** Host-local number, the first component of the owner's keys. */
+  readonly number: number
+  /** Stored state. */
+  readonly reads: ReadView
+  appData(): unknown
+  /**
+   * Runs `work` alone among the writers of the thread. The promise resolves when the batch is prepared, `stored` when it
+   * is durable. If `work` throws, nothing is written.
+   */
+  write<T>(work: (draft: Draft) => Promise<T>): Promise<{ result: T; stored: Promise<Commit | undefined> }>
+  /** Folds what waits; called by the owner when a reason to wait is gone. */
+  resume(): Promise<void>
+  /** A record that was folded before. Throws STORE_CORRUPT if its bytes do not match its CID. */
+  record(logId: LogId, counter: number): Promise<ThreadRecord>
+  /** Resolves when every batch prepared so far is stored. */
+  settled(): Promise<void>
+  detach(): void
+}

@@ -1,0 +1,97 @@
+import type { CID } from 'multiformats/cid'
+import type { AbortOptions } from '../core/abort.ts'
+import type { Address } from '../core/address.ts'
+import type { Caller } from '../core/caller.ts'
+import type { Identity } from '../core/identity.ts'
+import type { PrivateKey, PublicKey } from '../core/keys.ts'
+import type { LogId, PeerId } from '../core/peer-id.ts'
+import type { RecordBlocks } from '../core/record.ts'
+import type { ThreadId } from '../core/thread-id.ts'
+import type { ThreadKey } from '../core/thread-key.ts'
+import type { Journal } from '../store/journal.ts'
+import type { App, OwnedThread, ThreadRecord } from './app.ts'
+
+export type { App, Cursor, Draft, FoldContext, FoldOutcome, OwnedThread, ThreadRecord, WaitReason } from './app.ts'
+export { createNet } from './net.ts'
+export type { NetOptions } from './options.ts'
+
+/** Newest record of a log and its 1-based position; counter 0 and no CID for an empty log. */
+export interface Head {
+  readonly counter: number
+  readonly cid: CID | undefined
+}
+
+export interface LogInfo {
+  readonly id: LogId
+  readonly publicKey: PublicKey
+  /** Present if this host can write the log. */
+  readonly privateKey: PrivateKey | undefined
+  readonly addresses: readonly Address[]
+  readonly head: Head
+}
+
+export interface ThreadInfo {
+  readonly id: ThreadId
+  readonly key: ThreadKey
+  readonly logs: readonly LogInfo[]
+  /** Where other hosts can join the thread: one for each address of this host. */
+  readonly addresses: readonly Address[]
+}
+
+export interface CallerOptions extends AbortOptions {
+  /** Default: anonymous; the host's own identity then writes. */
+  caller?: Caller
+}
+
+export interface NewThreadOptions extends CallerOptions {
+  /** Default: random, with a read part. */
+  key?: ThreadKey
+  /** Key of the caller's log. A public key alone makes a log that only its owner can write, elsewhere. */
+  logKey?: PrivateKey | PublicKey
+}
+
+/** Replication of logs. Knows records, never collections. */
+export interface Net {
+  readonly hostId: PeerId
+  /** Identity of the host itself: the author of records written by anonymous callers. */
+  readonly identity: Identity
+  readonly journal: Journal
+
+  /** A token that names `identity` on this host. The caller must have proven that he holds its key. */
+  issueToken(identity: Identity): string
+  /** The caller a token names; an empty token is an anonymous caller. Throws TOKEN_INVALID. */
+  authenticate(token: string): Caller
+
+  /** Creates a thread with one log of the caller. Throws LOG_EXISTS, KEY_MISMATCH. */
+  createThread(id: ThreadId, options?: NewThreadOptions): Promise<ThreadInfo>
+  /** Joins a thread at an address of the form `<transport>/p2p/<peer>/thread/<id>`. Records follow by themselves. */
+  addThread(address: Address, options: NewThreadOptions & { key: ThreadKey }): Promise<ThreadInfo>
+  /** Throws THREAD_NOT_FOUND. */
+  getThread(id: ThreadId, options?: CallerOptions): Promise<ThreadInfo>
+  listThreads(): ThreadId[]
+  /** Fetches what the thread's peers have and this host has not. Unreachable peers are no error. */
+  pullThread(id: ThreadId, options?: CallerOptions): Promise<void>
+  /** Throws THREAD_IN_USE for a thread that has an owner, unless it is the owner who asks. */
+  deleteThread(id: ThreadId, options?: CallerOptions & { owner?: OwnedThread }): Promise<void>
+  /** Asks a peer to keep a full copy, without the read key. Answers its id. */
+  addReplicator(id: ThreadId, address: Address, options?: CallerOptions): Promise<PeerId>
+  /** Appends a record to the caller's log. Throws THREAD_IN_USE, READ_KEY_REQUIRED, PRIVATE_KEY_REQUIRED. */
+  createRecord(id: ThreadId, body: Uint8Array, options?: CallerOptions): Promise<ThreadRecord>
+  /** Takes a record made elsewhere. Throws LOG_NOT_FOUND, BAD_SIGNATURE, BROKEN_CHAIN. */
+  addRecord(id: ThreadId, logId: LogId, blocks: RecordBlocks, options?: CallerOptions): Promise<void>
+  /** Throws RECORD_NOT_FOUND. */
+  getRecord(id: ThreadId, cid: CID, options?: CallerOptions): Promise<ThreadRecord>
+  /** Every record stored from now on, local or received, in the order of storing. No `threads`: of all. */
+  subscribe(options?: CallerOptions & { threads?: readonly ThreadId[] }): AsyncIterable<ThreadRecord>
+
+  /** Makes `app` the owner of a thread and folds what it has not folded. */
+  attach(id: ThreadId, app: App): Promise<OwnedThread>
+  /** Addresses at which other hosts reach this one, without `/p2p`. */
+  hostAddresses(): Address[]
+  /** Connects to a peer now; useful to warm up a known address. Throws PEER_UNREACHABLE. */
+  connect(address: Address, options?: AbortOptions): Promise<void>
+  /** Listens and starts replicating. */
+  start(): Promise<void>
+  /** Stops replicating, stores what is queued, closes the host. */
+  stop(): Promise<void>
+}
