@@ -4,7 +4,10 @@ import type { Operation } from './ordered-store.ts'
 export interface Batch {
   /** Host-local number of the thread whose overlay shows this batch until it is stored; 0 for rows of the host. */
   readonly thread: number
-  /** Called once, at once, with the journal sequence number the batch gets. */
+  /**
+   * Called once, during the submission, with the journal sequence number the batch gets. Not called if the batch is
+   * refused: this is the place to move on state in memory. If it throws, nothing is queued.
+   */
   operations(seq: number): Operation[]
   readonly heads: readonly HeadMove[]
   readonly changes: readonly Change[]

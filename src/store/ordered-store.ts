@@ -1,7 +1,7 @@
 /**
  * The contract of an ordered key-value store: the only thing the rest of the project knows of its disk.
  * Keys are byte strings, ordered bytewise. All methods are asynchronous, so that a backend may live elsewhere.
- * Returned arrays belong to the caller; passed arrays must not be changed afterwards.
+ * Arrays, passed or returned, must not be changed afterwards: neither side copies them.
  */
 export interface ReadView {
   /** The value, or `undefined` if the key is absent. */

@@ -1,0 +1,85 @@
+import { decode, encode } from 'cborg'
+import type { Random } from '../core/clock.ts'
+import { ThreadsError } from '../core/errors.ts'
+import { rowKey } from './key-codec.ts'
+import type { Operation, OrderedStore } from './ordered-store.ts'
+
+/** Version of the rows and keys this program writes. */
+export const FORMAT_VERSION = 1
+
+/** Version of the rules by which documents come from records. */
+export const FOLD_VERSION = 1
+
+/** Length of the random id of a store. */
+const STORE_ID_BYTES = 16
+
+/** The row `s`: what a store says of itself. */
+export interface Stamp {
+  readonly format: number
+  /** Fold version the derived rows were made with. */
+  readonly fold: number
+  readonly id: Uint8Array
+  /** Set by the last write before closing, cleared by the first one after opening. */
+  readonly cleanlyClosed: boolean
+}
+
+const STAMP_KEY = rowKey('s')
+
+/**
+ * The stamp of a store as it was found, or a new one in an empty store. From here on it counts as not cleanly closed.
+ * STORE_VERSION if a newer program wrote the store called `name`, STORE_CORRUPT if it holds something else.
+ */
+export async function openStamp(store: OrderedStore, name: string, random: Random): Promise<Stamp> {
+  const bytes = await store.get(STAMP_KEY)
+  const stamp = bytes === undefined ? await newStamp(store, name, random) : decodeStamp(bytes, name)
+  await writeStamp(store, { ...stamp, cleanlyClosed: false })
+  return stamp
+}
+
+export async function writeStamp(store: OrderedStore, stamp: Stamp): Promise<void> {
+  const { format, fold, id, cleanlyClosed } = stamp
+  const put: Operation = { type: 'put', key: STAMP_KEY, value: encode({ format, fold, id, clean: cleanlyClosed }) }
+  await store.batch([put], { sync: true })
+}
+
+async function newStamp(store: OrderedStore, name: string, random: Random): Promise<Stamp> {
+  const everything = { gte: new Uint8Array(), lt: Uint8Array.of(0xff), limit: 1 }
+  for await (const _ of store.entries(everything)) {
+    throw new ThreadsError('STORE_CORRUPT', `the repository ${name} has no version row, or holds something else`)
+  }
+  return { format: FORMAT_VERSION, fold: FOLD_VERSION, id: random(STORE_ID_BYTES), cleanlyClosed: true }
+}
+
+function decodeStamp(bytes: Uint8Array, name: string): Stamp {
+  const row = decodeRow(bytes)
+  const format = field(row, 'format')
+  const fold = field(row, 'fold')
+  const id = field(row, 'id')
+  if (typeof format !== 'number' || typeof fold !== 'number') throw malformedStamp(name)
+  if (format > FORMAT_VERSION) throw newerVersion(name, `format ${format}, this program knows ${FORMAT_VERSION}`)
+  if (fold > FOLD_VERSION) throw newerVersion(name, `fold ${fold}, this program knows ${FOLD_VERSION}`)
+  if (!(id instanceof Uint8Array) || id.length !== STORE_ID_BYTES) throw malformedStamp(name)
+  return { format, fold, id, cleanlyClosed: field(row, 'clean') === true }
+}
+
+function decodeRow(bytes: Uint8Array): unknown {
+  try {
+    return decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+function field(row: unknown, name: string): unknown {
+  return typeof row === 'object' && row !== null ? Reflect.get(row, name) : undefined
+}
+
+function newerVersion(name: string, versions: string): ThreadsError {
+  return new ThreadsError('STORE_VERSION', `the repository ${name} was written by a newer version (${versions})`, {
+    hint: 'Use the version that wrote it, or a newer one.',
+  })
+}
+
+function malformedStamp(name: string): ThreadsError {
+  return new ThreadsError('STORE_CORRUPT', `the repository ${name} has a damaged version row`)
+}
