@@ -15,8 +15,8 @@ export interface ThreadRecord {
   readonly counter: number
   readonly cid: CID
   readonly eventCid: CID
-  /** Who the record says wrote it. Members of a raw thread can claim any identity. */
-  readonly author: Identity
+  /** Who the record says wrote it; `undefined` if that is no key. Members of a raw thread can claim any identity. */
+  readonly author: Identity | undefined
   readonly blocks: RecordBlocks
   /** Decrypted body, or `undefined` if the thread's read key does not open it. */
   readonly body: Uint8Array | undefined
@@ -97,9 +97,10 @@ export interface OwnedThread {
   write<T>(work: (draft: Draft) => Promise<T>): Promise<{ result: T; stored: Promise<Commit | undefined> }>
   /** Folds what waits; called by the owner when a reason to wait is gone. */
   resume(): Promise<void>
-  /** A record that was folded before. Throws STORE_CORRUPT if its bytes do not match its CID. */
-  record(logId: LogId, counter: number): Promise<ThreadRecord>
+  /** A record of the thread, as `view` shows it (default: what is stored). Throws STORE_CORRUPT if its blocks do not match. */
+  record(logId: LogId, counter: number, view?: ReadView): Promise<ThreadRecord>
   /** Resolves when every batch prepared so far is stored. */
   settled(): Promise<void>
+  /** Gives the thread up; it is not folded any more. */
   detach(): void
 }

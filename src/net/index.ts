@@ -48,6 +48,8 @@ export interface NewThreadOptions extends CallerOptions {
   key?: ThreadKey
   /** Key of the caller's log. A public key alone makes a log that only its owner can write, elsewhere. */
   logKey?: PrivateKey | PublicKey
+  /** What the owner to be keeps with the thread; stored in the same batch as the thread and its log. */
+  appData?: unknown
 }
 
 /** Replication of logs. Knows records, never collections. */
@@ -84,8 +86,10 @@ export interface Net {
   /** Every record stored from now on, local or received, in the order of storing. No `threads`: of all. */
   subscribe(options?: CallerOptions & { threads?: readonly ThreadId[] }): AsyncIterable<ThreadRecord>
 
-  /** Makes `app` the owner of a thread and folds what it has not folded. */
-  attach(id: ThreadId, app: App): Promise<OwnedThread>
+  /** Threads that keep data of an owner, in order of creation. */
+  ownedThreads(): { id: ThreadId; appData: unknown }[]
+  /** Makes an owner of the thread. `build` gets the thread and answers what folds it; waiting records are folded next. */
+  attach<T extends App>(id: ThreadId, build: (thread: OwnedThread) => T): Promise<T>
   /** Addresses at which other hosts reach this one, without `/p2p`. */
   hostAddresses(): Address[]
   /** Connects to a peer now; useful to warm up a known address. Throws PEER_UNREACHABLE. */

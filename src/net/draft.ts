@@ -1,0 +1,133 @@
+import type { CID } from 'multiformats/cid'
+import { ThreadsError } from '../core/errors.ts'
+import type { LogId } from '../core/peer-id.ts'
+import type { RecordBlocks } from '../core/record.ts'
+import type { Batch, Change, Commit, HeadMove } from '../store/commit.ts'
+import type { Committer } from '../store/committer.ts'
+import type { Operation, ReadView } from '../store/ordered-store.ts'
+import {
+  encodeLogRow,
+  encodeRecordRow,
+  encodeThreadRow,
+  type LogState,
+  logRowKey,
+  recordIdKey,
+  recordRowKey,
+  type ThreadState,
+  threadRowKey,
+} from './rows.ts'
+
+interface NewRecord {
+  readonly log: number
+  readonly counter: number
+  readonly cid: CID
+  readonly blocks: RecordBlocks
+}
+
+/** Collects what becomes one atomic batch of a thread: rows, records, and the thread's next state. */
+export class ThreadDraft {
+  readonly view: ReadView
+  state: ThreadState
+  readonly #committer: Committer
+  readonly #generation: number
+  readonly #operations: Operation[] = []
+  readonly #changes: Change[] = []
+  readonly #records: NewRecord[] = []
+  readonly #heads = new Map<number, { from: number; to: number }>()
+  readonly #touchedLogs = new Set<LogId>()
+  #threadTouched = false
+
+  constructor(state: ThreadState, committer: Committer) {
+    this.state = state
+    this.#committer = committer
+    this.#generation = committer.generation
+    this.view = committer.view(state.number)
+  }
+
+  get latestTime(): bigint {
+    let latest = 0n
+    for (const log of this.state.logs.values()) if (log.cursor.time > latest) latest = log.cursor.time
+    return latest
+  }
+
+  log(id: LogId): LogState {
+    const log = this.state.logs.get(id)
+    if (log === undefined) throw new ThreadsError('LOG_NOT_FOUND', 'log not found')
+    return log
+  }
+
+  operations(operations: readonly Operation[]): void {
+    for (const operation of operations) this.#operations.push(operation)
+  }
+
+  changes(changes: readonly Change[]): void {
+    for (const change of changes) this.#changes.push(change)
+  }
+
+  setThread(changes: Partial<ThreadState>): void {
+    this.state = { ...this.state, ...changes }
+    this.#threadTouched = true
+  }
+
+  setLog(log: LogState): void {
+    this.state = { ...this.state, logs: new Map(this.state.logs).set(log.id, log) }
+    this.#touchedLogs.add(log.id)
+  }
+
+  /** Number for a log that is new in the thread. */
+  nextLogNumber(): number {
+    let last = 0
+    for (const log of this.state.logs.values()) if (log.number > last) last = log.number
+    return last + 1
+  }
+
+  /** Adds the record after the log's head and moves the head. */
+  addRecord(id: LogId, cid: CID, blocks: RecordBlocks): number {
+    const log = this.log(id)
+    const counter = log.head.counter + 1
+    this.#records.push({ log: log.number, counter, cid, blocks })
+    const move = this.#heads.get(log.number)
+    if (move === undefined) this.#heads.set(log.number, { from: counter - 1, to: counter })
+    else move.to = counter
+    this.setLog({ ...log, head: { counter, cid } })
+    return counter
+  }
+
+  /** Queues the batch. `undefined` if there is nothing to store. The draft must not be used afterwards. */
+  submit(nowMs: number): Promise<Commit> | undefined {
+    if (this.#committer.generation !== this.#generation) {
+      throw new ThreadsError('STORE_FAILED', 'the store was reopened while the write was prepared')
+    }
+    const { number } = this.state
+    if (this.#threadTouched) {
+      this.#operations.push({ type: 'put', key: threadRowKey(number), value: encodeThreadRow(this.state) })
+    }
+    for (const id of this.#touchedLogs) {
+      const log = this.log(id)
+      this.#operations.push({ type: 'put', key: logRowKey(number, log.number), value: encodeLogRow(log) })
+    }
+    if (this.#operations.length + this.#records.length === 0) return undefined
+    return this.#committer.submit(this.#batch(nowMs))
+  }
+
+  #batch(nowMs: number): Batch {
+    const { number } = this.state
+    const operations = this.#operations
+    const heads: HeadMove[] = [...this.#heads].map(([log, move]) => ({ log, ...move }))
+    return {
+      thread: number,
+      heads,
+      changes: this.#changes,
+      operations: (seq) => {
+        for (const { log, counter, cid, blocks } of this.#records) {
+          const value = encodeRecordRow(blocks, nowMs, seq)
+          operations.push({ type: 'put', key: recordRowKey(number, log, counter), value })
+          operations.push({ type: 'put', key: recordIdKey(cid, number, log, counter), value: NOTHING })
+        }
+        return operations
+      },
+    }
+  }
+}
+
+const NOTHING = new Uint8Array(0)

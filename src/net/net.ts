@@ -1,0 +1,300 @@
+import type { CID } from 'multiformats/cid'
+import type { AbortOptions } from '../core/abort.ts'
+import { type Address, peerIdOfAddress, dialPartOf, threadAddress, threadIdOfAddress } from '../core/address.ts'
+import type { Caller } from '../core/caller.ts'
+import type { Clock, Random } from '../core/clock.ts'
+import { ThreadsError } from '../core/errors.ts'
+import { type Identity, identityOf } from '../core/identity.ts'
+import type { PrivateKey } from '../core/keys.ts'
+import type { Logger } from '../core/logger.ts'
+import { type LogId, type PeerId, peerIdOf } from '../core/peer-id.ts'
+import type { RecordBlocks } from '../core/record.ts'
+import type { ThreadId } from '../core/thread-id.ts'
+import type { ThreadKey } from '../core/thread-key.ts'
+import { issueToken, verifyToken } from '../core/token.ts'
+import type { HostStore } from '../store/host-store.ts'
+import type { Journal } from '../store/journal.ts'
+import type { App, OwnedThread, ThreadRecord } from './app.ts'
+import { deleteThreadRows } from './deletion.ts'
+import { HostReplica } from './host-replica.ts'
+import { createPeerHost, type PeerHost } from './host/libp2p-host.ts'
+import type { CallerOptions, Net, NewThreadOptions, ThreadInfo } from './index.ts'
+import { Membership } from './membership.ts'
+import { type NetOptions, type ResolvedNetOptions, resolveNetOptions } from './options.ts'
+import { ThreadOwner } from './owner.ts'
+import { PeerAddresses } from './peer-addresses.ts'
+import { Receiver } from './receive.ts'
+import { recordFeed } from './record-feed.ts'
+import { RecordReader } from './record-reader.ts'
+import { createReplication, type Replication } from './replication/replication.ts'
+import { type ThreadEntry, Threads } from './threads.ts'
+import { Writer } from './writer.ts'
+
+export interface NetComponents {
+  readonly store: HostStore
+  /** Key of the host: its peer id, its identity, and what signs its tokens. */
+  readonly privateKey: PrivateKey
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}
+
+/** Opens the net layer over a store. It listens and replicates once started. */
+export async function createNet(components: NetComponents, options: NetOptions = {}): Promise<Net> {
+  const resolved = resolveNetOptions(options)
+  const { store } = components
+  const logger = components.logger.child('net')
+  const threads = new Threads(store.reads)
+  for (const state of await threads.load()) await deleteThreadRows(store, state)
+  const addresses = await PeerAddresses.load(store)
+  const host = await createPeerHost({
+    privateKey: components.privateKey,
+    listen: resolved.listen,
+    announce: resolved.announce,
+    maxConnections: resolved.maxConnections,
+    logger,
+  })
+  for (const [peer, known] of addresses.all()) host.remember(peer, known)
+  return new HostNet({ ...components, logger, threads, host, addresses }, resolved)
+}
+
+interface HostNetComponents extends NetComponents {
+  readonly threads: Threads
+  readonly host: PeerHost
+  readonly addresses: PeerAddresses
+}
+
+class HostNet implements Net {
+  readonly hostId: PeerId
+  readonly identity: Identity
+  readonly journal: Journal
+  readonly #components: HostNetComponents
+  readonly #threads: Threads
+  readonly #records: RecordReader
+  readonly #writer: Writer
+  readonly #receiver: Receiver
+  readonly #membership: Membership
+  readonly #replication: Replication
+  readonly #stopping = new AbortController()
+
+  constructor(components: HostNetComponents, options: ResolvedNetOptions) {
+    const { store, clock, random, logger, threads } = components
+    const { committer } = store
+    this.#components = components
+    this.#threads = threads
+    this.hostId = peerIdOf(components.privateKey.publicKey)
+    this.identity = identityOf(components.privateKey.publicKey)
+    this.journal = store.journal
+    this.#records = new RecordReader(store.reads)
+    this.#writer = new Writer({ committer, clock, logger })
+    const writer = this.#writer
+    this.#receiver = new Receiver({ writer, records: this.#records, logger }, options.maxRecordBytes)
+    const { hostId, identity } = this
+    this.#membership = new Membership({ threads, writer, hostId, identity, random }, options)
+    const shared = { hostId, threads, writer, receiver: this.#receiver, records: this.#records, committer }
+    const replica = new HostReplica(shared, options)
+    this.#replication = createReplication({ replica, host: components.host, clock, random, logger }, options)
+    this.#owned = { membership: this.#membership, writer, clock, random, options, store }
+  }
+
+  readonly #owned: ConstructorParameters<typeof ThreadOwner>[1]
+
+  issueToken(identity: Identity): string {
+    const { privateKey, clock } = this.#components
+    return issueToken(privateKey, identity, Math.floor(clock.nowMs() / 1000))
+  }
+
+  authenticate(token: string): Caller {
+    const { privateKey, clock } = this.#components
+    const identity = verifyToken(privateKey.publicKey, token, Math.floor(clock.nowMs() / 1000))
+    return identity === undefined ? {} : { identity }
+  }
+
+  async createThread(id: ThreadId, options: NewThreadOptions = {}): Promise<ThreadInfo> {
+    return this.#info(await this.#membership.create(id, options))
+  }
+
+  async addThread(address: Address, options: NewThreadOptions & { key: ThreadKey }): Promise<ThreadInfo> {
+    const id = threadIdOfAddress(address)
+    this.#membership.refuseSecondLog(id, options)
+    const peer = peerOf(address)
+    if (peer === this.hostId) {
+      if (this.#threads.find(id) === undefined) {
+        throw new ThreadsError('THREAD_NOT_FOUND', 'cannot retrieve thread from self: thread not found')
+      }
+      return this.#info(await this.#membership.join(id, { ...options, logs: [] }))
+    }
+    await this.#rememberPeer(peer, address)
+    const logs = await this.#replication.getLogs(peer, id, { serviceKey: options.key.service, ...signalOf(options) })
+    const entry = await this.#membership.join(id, { ...options, logs })
+    entry.proven.add(peer)
+    this.#pullInBackground(id)
+    return this.#info(entry)
+  }
+
+  async getThread(id: ThreadId, _options: CallerOptions = {}): Promise<ThreadInfo> {
+    return this.#info(this.#threads.get(id))
+  }
+
+  listThreads(): ThreadId[] {
+    return this.#threads.all().map((entry) => entry.id)
+  }
+
+  async pullThread(id: ThreadId, options: CallerOptions = {}): Promise<void> {
+    this.#threads.get(id)
+    await this.#replication.pullThread(id, signalOf(options))
+  }
+
+  async deleteThread(id: ThreadId, options: CallerOptions & { owner?: OwnedThread } = {}): Promise<void> {
+    const entry = this.#threads.get(id)
+    if (entry.app !== undefined && options.owner?.id !== id) {
+      throw new ThreadsError('THREAD_IN_USE', 'cannot delete thread: thread is in use')
+    }
+    const { result: state, stored } = await this.#writer.write(entry, async (draft) => {
+      draft.setThread({ phase: 'deleting' })
+      return draft.state
+    })
+    await stored
+    this.#threads.remove(entry)
+    await deleteThreadRows(this.#components.store, state)
+  }
+
+  async addReplicator(id: ThreadId, address: Address, options: CallerOptions = {}): Promise<PeerId> {
+    const entry = this.#threads.get(id)
+    const peer = peerOf(address)
+    const changed = await this.#membership.setReplicator(entry, peer, true)
+    if (peer === this.hostId) return peer
+    entry.proven.add(peer)
+    try {
+      await this.#rememberPeer(peer, address)
+      await this.#replication.pushLogs(peer, id, { withServiceKey: true, ...signalOf(options) })
+    } catch (error) {
+      if (changed.length > 0) await this.#membership.setReplicator(entry, peer, false)
+      throw error
+    }
+    this.#replication.announceLogs(id, changed)
+    return peer
+  }
+
+  async createRecord(id: ThreadId, body: Uint8Array, options: CallerOptions = {}): Promise<ThreadRecord> {
+    const entry = this.#threads.get(id)
+    if (entry.app !== undefined) throw new ThreadsError('THREAD_IN_USE', 'cannot create record: thread is in use')
+    const owner = new ThreadOwner(entry, this.#owned)
+    const { result, stored } = await owner.write((draft) => draft.append(options.caller ?? {}, body))
+    await stored
+    return result
+  }
+
+  async addRecord(id: ThreadId, logId: LogId, blocks: RecordBlocks, _options: CallerOptions = {}): Promise<void> {
+    const entry = this.#threads.get(id)
+    if (!entry.stored.logs.has(logId)) throw new ThreadsError('LOG_NOT_FOUND', 'log not found')
+    const receipt = await this.#receiver.receive(entry, { logId, records: [blocks] })
+    if (receipt.gap) throw new ThreadsError('BROKEN_CHAIN', 'the record before this one is not here; add it first')
+  }
+
+  async getRecord(id: ThreadId, cid: CID, _options: CallerOptions = {}): Promise<ThreadRecord> {
+    const entry = this.#threads.find(id)
+    if (entry === undefined) throw new ThreadsError('SERVICE_KEY_REQUIRED', 'a service-key is required to get records')
+    const found = await this.#records.find(entry.stored, cid)
+    if (found === undefined) throw new ThreadsError('RECORD_NOT_FOUND', `record ${cid.toString()} is not here`)
+    return this.#records.at(entry.stored, found.log, found.counter)
+  }
+
+  subscribe(options: CallerOptions & { threads?: readonly ThreadId[] } = {}): AsyncIterable<ThreadRecord> {
+    const { threads, signal } = options
+    const wanted = threads === undefined || threads.length === 0 ? undefined : new Set(threads)
+    return recordFeed(
+      { journal: this.journal, threads: this.#threads, records: this.#records },
+      { ...signalOf({ ...(signal === undefined ? {} : { signal }) }), ...(wanted === undefined ? {} : { wanted }) },
+    )
+  }
+
+  ownedThreads(): { id: ThreadId; appData: unknown }[] {
+    const owned = this.#threads.all().filter((entry) => entry.stored.appData !== undefined)
+    return owned.map((entry) => ({ id: entry.id, appData: entry.stored.appData }))
+  }
+
+  async attach<T extends App>(id: ThreadId, build: (thread: OwnedThread) => T): Promise<T> {
+    const entry = this.#threads.get(id)
+    if (entry.app !== undefined) throw new ThreadsError('THREAD_IN_USE', 'thread is in use')
+    const app = build(new ThreadOwner(entry, this.#owned))
+    entry.app = app
+    await this.#writer.resume(entry)
+    return app
+  }
+
+  hostAddresses(): Address[] {
+    return this.#components.host.addresses()
+  }
+
+  async connect(address: Address, options: AbortOptions = {}): Promise<void> {
+    const peer = peerOf(address)
+    await this.#rememberPeer(peer, address)
+    await this.#components.host.connect(peer, options)
+  }
+
+  async start(): Promise<void> {
+    const { store, host } = this.#components
+    store.onReset(async () => {
+      await this.#threads.load()
+    })
+    await host.start()
+    this.#replication.start()
+    void this.#announceRecords()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#replication.stop()
+    await this.#components.host.close()
+  }
+
+  /** Tells peers of records written on this host, once they are durable. */
+  async #announceRecords(): Promise<void> {
+    const { signal } = this.#stopping
+    const feed = this.journal.subscribe({ signal })
+    for await (const update of feed) {
+      if (update.kind === 'resync') continue
+      const entry = this.#threads.byNumber(update.commit.thread)
+      if (entry === undefined) continue
+      for (const log of entry.stored.logs.values()) {
+        const move = update.commit.heads.find((each) => each.log === log.number)
+        if (log.managed && move !== undefined) this.#replication.localRecord(entry.id, log.id, move.to)
+      }
+    }
+  }
+
+  async #rememberPeer(peer: PeerId, address: Address): Promise<void> {
+    const transport = dialPartOf(address)
+    if (transport === undefined) return
+    this.#components.host.remember(peer, [transport])
+    await this.#components.addresses.add(peer, transport)
+  }
+
+  #pullInBackground(id: ThreadId): void {
+    const { signal } = this.#stopping
+    this.#replication.pullThread(id, { signal }).catch((error: unknown) => {
+      if (!signal.aborted) this.#components.logger.warn({ thread: id, error }, 'could not pull a thread that was joined')
+    })
+  }
+
+  #info(entry: ThreadEntry): ThreadInfo {
+    const { stored } = entry
+    return {
+      id: stored.id,
+      key: stored.key,
+      logs: [...stored.logs.values()],
+      addresses: this.hostAddresses().map((address) => threadAddress(address, this.hostId, stored.id)),
+    }
+  }
+}
+
+function peerOf(address: Address): PeerId {
+  const peer = peerIdOfAddress(address)
+  if (peer === undefined) throw new ThreadsError('INVALID_ADDRESS', 'invalid p2p multiaddr')
+  return peer
+}
+
+function signalOf(options: AbortOptions): AbortOptions {
+  return options.signal === undefined ? {} : { signal: options.signal }
+}

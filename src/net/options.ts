@@ -1,0 +1,75 @@
+import type { Address } from '../core/address.ts'
+
+/** Settings of the net layer. All optional; bounds are checked by `resolveNetOptions`. */
+export interface NetOptions {
+  /** Where to listen, as multiaddrs. @default ['/ip4/127.0.0.1/tcp/0'] */
+  listen?: Address[]
+  /** If not empty, the only addresses told to others. @default [] */
+  announce?: Address[]
+  /** Connections above which idle ones are closed. @default 400, as go-threads */
+  maxConnections?: number
+  /** Ask peers for what is missing at intervals. @default true */
+  pull?: boolean
+  /** Records of one log asked for at once; 1 or more. @default 10000, as go-threads */
+  pullRecords?: number
+  /** Time from start to the first pull, in ms. @default 1000 */
+  pullStartAfterMs?: number
+  /** Length of the first pull cycle, in ms. @default 1000 */
+  pullInitialIntervalMs?: number
+  /** Length of the later pull cycles, in ms. @default 10000 */
+  pullIntervalMs?: number
+  /** Largest record taken or written, all blocks together. A message of the protocol holds 4 MiB. @default 3.5 MiB */
+  maxRecordBytes?: number
+  /** Logs of one thread. Keeps a peer from filling the thread's row space. @default 5000 */
+  maxLogs?: number
+  /** Addresses of one log. @default 16 */
+  maxLogAddresses?: number
+  /** Whose unknown threads are kept when asked: of anyone, or of nobody. @default 'anyone', as go-threads */
+  replicateFor?: 'anyone' | 'none'
+  /** Threads kept for peers who asked, without a user of this host. @default 10000 */
+  maxUnsolicitedThreads?: number
+}
+
+export type ResolvedNetOptions = Required<NetOptions>
+
+const MIB = 1024 * 1024
+
+const DEFAULTS: ResolvedNetOptions = {
+  listen: ['/ip4/127.0.0.1/tcp/0' as Address],
+  announce: [],
+  maxConnections: 400,
+  pull: true,
+  pullRecords: 10_000,
+  pullStartAfterMs: 1_000,
+  pullInitialIntervalMs: 1_000,
+  pullIntervalMs: 10_000,
+  maxRecordBytes: 3.5 * MIB,
+  maxLogs: 5_000,
+  maxLogAddresses: 16,
+  replicateFor: 'anyone',
+  maxUnsolicitedThreads: 10_000,
+}
+
+const BOUNDS: Partial<Record<keyof NetOptions, readonly [min: number, max: number]>> = {
+  maxConnections: [1, 100_000],
+  pullRecords: [1, 1_000_000],
+  pullStartAfterMs: [1, 86_400_000],
+  pullInitialIntervalMs: [1, 86_400_000],
+  pullIntervalMs: [1, 86_400_000],
+  maxRecordBytes: [1024, 3.9 * MIB],
+  maxLogs: [1, 1_000_000],
+  maxLogAddresses: [1, 1_000],
+  maxUnsolicitedThreads: [0, 10_000_000],
+}
+
+/** Fills in defaults. Throws TypeError naming the option, its value and what is allowed. */
+export function resolveNetOptions(options: NetOptions): ResolvedNetOptions {
+  const resolved = { ...DEFAULTS, ...options }
+  for (const [name, bounds] of Object.entries(BOUNDS)) {
+    const value: unknown = resolved[name as keyof NetOptions]
+    if (typeof value !== 'number' || !(value >= bounds[0] && value <= bounds[1])) {
+      throw new TypeError(`${name} is ${String(value)}, must be a number from ${bounds[0]} to ${bounds[1]}`)
+    }
+  }
+  return resolved
+}

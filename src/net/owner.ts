@@ -1,0 +1,128 @@
+import type { Caller } from '../core/caller.ts'
+import type { Clock, Random } from '../core/clock.ts'
+import type { LogId } from '../core/peer-id.ts'
+import type { ThreadId } from '../core/thread-id.ts'
+import type { HostStore } from '../store/host-store.ts'
+import type { Commit } from '../store/commit.ts'
+import type { ReadView } from '../store/ordered-store.ts'
+import { ThreadsError } from '../core/errors.ts'
+import type { Draft, OwnedThread, ThreadRecord } from './app.ts'
+import { prepareRecord } from './append.ts'
+import type { ThreadDraft } from './draft.ts'
+import type { Membership } from './membership.ts'
+import type { ResolvedNetOptions } from './options.ts'
+import { RecordReader } from './record-reader.ts'
+import type { ThreadEntry } from './threads.ts'
+import type { Writer } from './writer.ts'
+
+export interface OwnerComponents {
+  readonly membership: Membership
+  readonly writer: Writer
+  readonly store: HostStore
+  readonly clock: Clock
+  readonly random: Random
+  readonly options: ResolvedNetOptions
+}
+
+/** A thread in the hands of whoever writes it. */
+export class ThreadOwner implements OwnedThread {
+  readonly #entry: ThreadEntry
+  readonly #components: OwnerComponents
+
+  constructor(entry: ThreadEntry, components: OwnerComponents) {
+    this.#entry = entry
+    this.#components = components
+  }
+
+  get id(): ThreadId {
+    return this.#entry.id
+  }
+
+  get number(): number {
+    return this.#entry.number
+  }
+
+  get reads(): ReadView {
+    return this.#components.store.reads
+  }
+
+  appData(): unknown {
+    return this.#entry.prepared.appData
+  }
+
+  write<T>(work: (draft: Draft) => Promise<T>): Promise<{ result: T; stored: Promise<Commit | undefined> }> {
+    return this.#components.writer.write(this.#entry, (draft) => work(new OwnerDraft(this.#entry, draft, this.#components)))
+  }
+
+  resume(): Promise<void> {
+    return this.#components.writer.resume(this.#entry)
+  }
+
+  record(logId: LogId, counter: number, view?: ReadView): Promise<ThreadRecord> {
+    const { prepared } = this.#entry
+    const log = prepared.logs.get(logId)
+    if (log === undefined) throw new ThreadsError('LOG_NOT_FOUND', 'log not found')
+    return new RecordReader(view ?? this.reads).at(prepared, log, counter)
+  }
+
+  settled(): Promise<void> {
+    return this.#components.store.committer.settled(this.#entry.number)
+  }
+
+  detach(): void {
+    this.#entry.app = undefined
+  }
+}
+
+class OwnerDraft implements Draft {
+  readonly #entry: ThreadEntry
+  readonly #draft: ThreadDraft
+  readonly #components: OwnerComponents
+
+  constructor(entry: ThreadEntry, draft: ThreadDraft, components: OwnerComponents) {
+    this.#entry = entry
+    this.#draft = draft
+    this.#components = components
+  }
+
+  get view(): ReadView {
+    return this.#draft.view
+  }
+
+  get latestTime(): bigint {
+    return this.#draft.latestTime
+  }
+
+  put(key: Uint8Array, value: Uint8Array): void {
+    this.#draft.operations([{ type: 'put', key, value }])
+  }
+
+  del(key: Uint8Array): void {
+    this.#draft.operations([{ type: 'del', key }])
+  }
+
+  change(change: Parameters<Draft['change']>[0]): void {
+    this.#draft.changes([change])
+  }
+
+  setAppData(value: unknown): void {
+    this.#draft.setThread({ appData: value })
+  }
+
+  async append(caller: Caller, body: Uint8Array): Promise<ThreadRecord> {
+    const { membership, writer, random, options } = this.#components
+    const log = membership.ownLog(this.#draft, caller)
+    const author = membership.writerOf(caller)
+    const { key } = this.#draft.state
+    const prepared = prepareRecord(log, { body, author, key, random, maxRecordBytes: options.maxRecordBytes })
+    const owned = this.#entry.app !== undefined
+    if (owned && !writer.foldsAtOnce(this.#entry, this.#draft, log.id)) {
+      const reason = this.#entry.waits.get(log.id)?.kind ?? 'records before it'
+      throw new ThreadsError('LOG_WAITS', `log ${log.id} waits for ${reason}`, { hint: 'Try again later.' })
+    }
+    this.#draft.addRecord(log.id, prepared.cid, prepared.blocks)
+    const record = { ...prepared, threadId: this.#entry.id, logId: log.id, author, body }
+    if (owned) await writer.fold(this.#entry, this.#draft, { records: [record], local: true })
+    return record
+  }
+}

@@ -1,0 +1,108 @@
+import type { Logger } from '../core/logger.ts'
+import type { RecordReader } from './record-reader.ts'
+import { threadRecord } from './record-reader.ts'
+import { ThreadsError } from '../core/errors.ts'
+import { alignRun, type OpenedRecord, openRun, verifyRun } from './check-run.ts'
+import type { ThreadDraft } from './draft.ts'
+import type { Receipt, ReceivedRun } from './replica.ts'
+import type { ThreadEntry } from './threads.ts'
+import type { Writer } from './writer.ts'
+
+/** Records opened before other work of the process gets its turn. */
+const OPEN_AT_ONCE = 128
+/** Records of one batch. */
+const BATCH_RECORDS = 1_000
+
+export interface ReceiverComponents {
+  readonly writer: Writer
+  readonly records: RecordReader
+  readonly logger: Logger
+}
+
+/** Checks runs of records from elsewhere and stores what is good of them. */
+export class Receiver {
+  readonly #components: ReceiverComponents
+  readonly #maxRecordBytes: number
+
+  constructor(components: ReceiverComponents, maxRecordBytes: number) {
+    this.#components = components
+    this.#maxRecordBytes = maxRecordBytes
+  }
+
+  /** See `Replica.receive`. */
+  async receive(entry: ThreadEntry, run: Pick<ReceivedRun, 'logId' | 'records'>): Promise<Receipt> {
+    const { records, fault } = await this.#open(entry, run)
+    let stored = 0
+    let receipt: Receipt = { stored: 0, counter: entry.stored.logs.get(run.logId)?.head.counter ?? 0, gap: false }
+    for (let at = 0; at < records.length; at += BATCH_RECORDS) {
+      receipt = await this.#store(entry, run, records.slice(at, at + BATCH_RECORDS))
+      stored += receipt.stored
+      if (receipt.gap) break
+    }
+    if (fault !== undefined) throw fault
+    return { ...receipt, stored }
+  }
+
+  async #open(entry: ThreadEntry, run: Pick<ReceivedRun, 'logId' | 'records'>): Promise<Opened> {
+    const records: OpenedRecord[] = []
+    const options = { serviceKey: entry.stored.key.service, maxRecordBytes: this.#maxRecordBytes }
+    for (let at = 0; at < run.records.length; at += OPEN_AT_ONCE) {
+      const opened = openRun(run.records.slice(at, at + OPEN_AT_ONCE), options)
+      records.push(...opened.records)
+      if (opened.fault !== undefined) return { records, fault: opened.fault }
+      if (at + OPEN_AT_ONCE < run.records.length) await new Promise((resolve) => setImmediate(resolve))
+    }
+    return { records, fault: undefined }
+  }
+
+  async #store(entry: ThreadEntry, run: { logId: ReceivedRun['logId'] }, records: OpenedRecord[]): Promise<Receipt> {
+    const { writer } = this.#components
+    let fault: ThreadsError | undefined
+    let folded = true
+    const { result, stored } = await writer.write(entry, async (draft): Promise<Receipt> => {
+      const log = draft.log(run.logId)
+      const alignment = alignRun(records, log.head.cid)
+      const nothing = { stored: 0, counter: log.head.counter, gap: false }
+      if (alignment.kind === 'known') return nothing
+      if (alignment.kind === 'detached') return this.#explainDetached(draft, run.logId, records)
+      const verified = verifyRun(records.slice(alignment.index), log.publicKey)
+      fault = verified.fault
+      const atOnce = writer.foldsAtOnce(entry, draft, run.logId)
+      const added = verified.records.map(({ record, blocks }) => {
+        const counter = draft.addRecord(run.logId, record.cid, blocks)
+        return threadRecord(draft.state, log, { record, blocks, counter })
+      })
+      if (atOnce) await writer.fold(entry, draft, { records: added, local: false })
+      folded = atOnce || entry.app === undefined
+      return { stored: added.length, counter: draft.log(run.logId).head.counter, gap: false }
+    })
+    await stored
+    if (!folded && result.stored > 0) await writer.resume(entry)
+    if (fault !== undefined) throw fault
+    return result
+  }
+
+  /** A run that does not touch our head: older than it, after a gap, or another branch. */
+  async #explainDetached(
+    draft: ThreadDraft,
+    logId: ReceivedRun['logId'],
+    records: readonly OpenedRecord[],
+  ): Promise<Receipt> {
+    const { counter } = draft.log(logId).head
+    const [first] = records
+    const last = records.at(-1)
+    if (first === undefined || last === undefined) return { stored: 0, counter, gap: false }
+    if ((await this.#components.records.find(draft.state, last.record.cid)) !== undefined) {
+      return { stored: 0, counter, gap: false }
+    }
+    const { prev } = first.record
+    const rooted = prev === undefined || (await this.#components.records.find(draft.state, prev)) !== undefined
+    if (rooted) throw new ThreadsError('BROKEN_CHAIN', `log ${logId} has another record at this position`)
+    return { stored: 0, counter, gap: true }
+  }
+}
+
+interface Opened {
+  readonly records: OpenedRecord[]
+  readonly fault: ThreadsError | undefined
+}

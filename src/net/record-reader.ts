@@ -1,0 +1,129 @@
+import type { CID } from 'multiformats/cid'
+import { ThreadsError } from '../core/errors.ts'
+import { openBody } from '../core/event-block.ts'
+import { type Identity, identityOf } from '../core/identity.ts'
+import { decodePublicKey } from '../core/keys.ts'
+import { checkLinks, openRecord, type Record, type RecordBlocks } from '../core/record.ts'
+import { parseKey } from '../store/key-codec.ts'
+import type { ReadView } from '../store/ordered-store.ts'
+import type { ThreadRecord } from './app.ts'
+import { recordBytes } from './append.ts'
+import {
+  decodeRecordRow,
+  type LogState,
+  recordIdRange,
+  recordRowKey,
+  recordRowRange,
+  type ThreadState,
+} from './rows.ts'
+
+/** Reads stored records of threads. */
+export class RecordReader {
+  readonly #reads: ReadView
+
+  constructor(reads: ReadView) {
+    this.#reads = reads
+  }
+
+  /** Blocks of the records after a position, oldest first; at least one if there is one. */
+  async blocksAfter(
+    thread: number,
+    log: number,
+    options: { counter: number; maxRecords: number; maxBytes: number },
+  ): Promise<RecordBlocks[]> {
+    const range = { ...recordRowRange(thread, log, options.counter + 1), limit: options.maxRecords }
+    const found: RecordBlocks[] = []
+    let bytes = 0
+    for await (const [, value] of this.#reads.entries(range)) {
+      const blocks = decodeRecordRow(value)
+      bytes += recordBytes(blocks)
+      if (found.length > 0 && bytes > options.maxBytes) break
+      found.push(blocks)
+    }
+    return found
+  }
+
+  async after(
+    thread: ThreadState,
+    log: LogState,
+    options: { counter: number; maxRecords: number; maxBytes: number },
+  ): Promise<ThreadRecord[]> {
+    const blocks = await this.blocksAfter(thread.number, log.number, options)
+    return blocks.map((each, index) => readRecord(thread, log, { blocks: each, counter: options.counter + index + 1 }))
+  }
+
+  /** Throws RECORD_NOT_FOUND, STORE_CORRUPT. */
+  async at(thread: ThreadState, log: LogState, counter: number): Promise<ThreadRecord> {
+    const value = await this.#reads.get(recordRowKey(thread.number, log.number, counter))
+    if (value === undefined) throw new ThreadsError('RECORD_NOT_FOUND', `log ${log.id} has no record ${counter} here`)
+    return readRecord(thread, log, { blocks: decodeRecordRow(value), counter })
+  }
+
+  /** Where a record stands, if it is here. */
+  async find(thread: ThreadState, cid: CID): Promise<{ log: LogState; counter: number } | undefined> {
+    const byNumber = new Map([...thread.logs.values()].map((log) => [log.number, log]))
+    for await (const [key] of this.#reads.entries(recordIdRange(cid, thread.number))) {
+      const [, , number, counter] = parseKey(key).parts as [Uint8Array, number, number, number]
+      const log = byNumber.get(number)
+      if (log === undefined) continue
+      const found = await this.at(thread, log, counter)
+      if (found.cid.equals(cid)) return { log, counter }
+    }
+    return undefined
+  }
+}
+
+/** Opens the blocks of a stored record. Throws STORE_CORRUPT if they are not what was stored. */
+export function readRecord(
+  thread: ThreadState,
+  log: LogState,
+  stored: { blocks: RecordBlocks; counter: number },
+): ThreadRecord {
+  let record: Record
+  try {
+    record = openRecord(stored.blocks.recordNode, thread.key.service)
+    checkLinks(record, stored.blocks)
+  } catch (cause) {
+    const place = `record ${stored.counter} of log ${log.id}`
+    throw new ThreadsError('STORE_CORRUPT', `${place} is not what was stored`, { cause })
+  }
+  return threadRecord(thread, log, { ...stored, record })
+}
+
+/** A record whose blocks were checked. */
+export function threadRecord(
+  thread: ThreadState,
+  log: LogState,
+  checked: { record: Record; blocks: RecordBlocks; counter: number },
+): ThreadRecord {
+  const { record, blocks, counter } = checked
+  return {
+    threadId: thread.id,
+    logId: log.id,
+    counter,
+    cid: record.cid,
+    eventCid: record.block,
+    author: authorOf(record),
+    blocks,
+    body: bodyOf(thread, blocks),
+  }
+}
+
+function authorOf(record: Record): Identity | undefined {
+  try {
+    return identityOf(decodePublicKey(record.pubKey))
+  } catch (error) {
+    if (error instanceof ThreadsError) return undefined
+    throw error
+  }
+}
+
+function bodyOf(thread: ThreadState, blocks: RecordBlocks): Uint8Array | undefined {
+  if (thread.key.read === undefined) return undefined
+  try {
+    return openBody(blocks, thread.key.read)
+  } catch (error) {
+    if (error instanceof ThreadsError) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * Rows of net in the ordered store: `t` threads, `l` logs, `r` records, `c` records by id, `p` addresses of peers.
+ * Rows of threads and logs are CBOR maps; members that this version does not know survive a rewrite.
+ */
+import { CID } from 'multiformats/cid'
+import { type Address, addressFromBytes, addressToBytes } from '../core/address.ts'
+import { decode, encode } from '../core/cbor.ts'
+import { ThreadsError } from '../core/errors.ts'
+import type { Identity } from '../core/identity.ts'
+import { decodePrivateKey, decodePublicKey, type PrivateKey, type PublicKey } from '../core/keys.ts'
+import { type LogId, type PeerId, peerIdFromBytes, peerIdOf, peerIdToBytes } from '../core/peer-id.ts'
+import type { RecordBlocks } from '../core/record.ts'
+import { type ThreadId, threadIdFromBytes, threadIdToBytes } from '../core/thread-id.ts'
+import type { ThreadKey } from '../core/thread-key.ts'
+import { rowKey, rowRange } from '../store/key-codec.ts'
+import type { Cursor } from './app.ts'
+import type { Head } from './index.ts'
+
+type Row = Record<string, unknown>
+
+export interface LogState {
+  readonly number: number
+  readonly id: LogId
+  readonly publicKey: PublicKey
+  readonly privateKey: PrivateKey | undefined
+  /** Written by a client of this host, with a key held here or by the client. */
+  readonly managed: boolean
+  readonly addresses: readonly Address[]
+  readonly head: Head
+  readonly cursor: Cursor
+  readonly row: Row
+}
+
+export interface ThreadState {
+  readonly number: number
+  readonly id: ThreadId
+  readonly key: ThreadKey
+  readonly phase: 'live' | 'deleting'
+  /** Kept because a peer asked; no user of this host did. */
+  readonly unsolicited: boolean
+  /** Which log each identity writes. */
+  readonly writers: ReadonlyMap<Identity, LogId>
+  readonly logs: ReadonlyMap<LogId, LogState>
+  /** What the owner keeps with the thread. */
+  readonly appData: unknown
+  readonly row: Row
+}
+
+export function threadRowKey(thread: number): Uint8Array {
+  return rowKey('t', thread)
+}
+
+export function encodeThreadRow(thread: ThreadState): Uint8Array {
+  const { key } = thread
+  return encode({
+    ...thread.row,
+    id: threadIdToBytes(thread.id),
+    serviceKey: key.service,
+    readKeys: key.read === undefined ? [] : [key.read],
+    phase: thread.phase,
+    unsolicited: thread.unsolicited,
+    writers: [...thread.writers].map(([identity, logId]) => [identity, peerIdToBytes(logId)]),
+    app: thread.appData ?? null,
+  })
+}
+
+/** The thread of a row, without its logs. */
+export function decodeThreadRow(thread: number, value: Uint8Array): ThreadState {
+  const row = decode(value) as Row & {
+    id: Uint8Array
+    serviceKey: Uint8Array
+    readKeys: Uint8Array[]
+    phase: ThreadState['phase']
+    unsolicited: boolean
+    writers: [Identity, Uint8Array][]
+    app: unknown
+  }
+  const [read] = row.readKeys
+  return {
+    number: thread,
+    id: threadIdFromBytes(row.id),
+    key: read === undefined ? { service: row.serviceKey } : { service: row.serviceKey, read },
+    phase: row.phase,
+    unsolicited: row.unsolicited,
+    writers: new Map(row.writers.map(([identity, logId]) => [identity, peerIdFromBytes(logId)])),
+    logs: new Map(),
+    appData: row.app ?? undefined,
+    row,
+  }
+}
+
+export function logRowKey(thread: number, log: number): Uint8Array {
+  return rowKey('l', thread, log)
+}
+
+export function encodeLogRow(log: LogState): Uint8Array {
+  return encode({
+    ...log.row,
+    publicKey: log.publicKey.encoded,
+    privateKey: log.privateKey?.encoded ?? null,
+    managed: log.managed,
+    addresses: log.addresses.map((address) => addressToBytes(address)),
+    head: log.head.cid?.bytes ?? null,
+    counter: log.head.counter,
+    cursor: log.cursor.counter,
+    cursorTime: log.cursor.time,
+  })
+}
+
+export function decodeLogRow(log: number, value: Uint8Array): LogState {
+  const row = decode(value) as Row & {
+    publicKey: Uint8Array
+    privateKey: Uint8Array | null
+    managed: boolean
+    addresses: Uint8Array[]
+    head: Uint8Array | null
+    counter: number
+    cursor: number
+    cursorTime: number | bigint
+  }
+  const publicKey = decodePublicKey(row.publicKey)
+  return {
+    number: log,
+    id: peerIdOf(publicKey),
+    publicKey,
+    privateKey: row.privateKey === null ? undefined : decodePrivateKey(row.privateKey),
+    managed: row.managed,
+    addresses: row.addresses.map((address) => addressFromBytes(address)),
+    head: { counter: row.counter, cid: row.head === null ? undefined : CID.decode(row.head) },
+    cursor: { counter: row.cursor, time: BigInt(row.cursorTime) },
+    row,
+  }
+}
+
+export function recordRowKey(thread: number, log: number, counter: number): Uint8Array {
+  return rowKey('r', thread, log, counter)
+}
+
+/** Rows of records `first` and later of a log. */
+export function recordRowRange(thread: number, log: number, first: number): { gte: Uint8Array; lt: Uint8Array } {
+  return { gte: recordRowKey(thread, log, first), lt: rowRange('r', thread, log).lt }
+}
+
+const BLOCK_NAMES = ['recordNode', 'eventNode', 'headerNode', 'bodyNode'] as const
+/** Time of receipt (8 bytes, ms), journal sequence (8), flags (1: 0 = all blocks present), lengths of the blocks (4 each). */
+const RECORD_HEADER_BYTES = 8 + 8 + 1 + 4 * BLOCK_NAMES.length
+
+export function encodeRecordRow(blocks: RecordBlocks, receivedMs: number, seq: number): Uint8Array {
+  let length = RECORD_HEADER_BYTES
+  for (const name of BLOCK_NAMES) length += blocks[name].length
+  const row = new Uint8Array(length)
+  const view = new DataView(row.buffer)
+  view.setBigUint64(0, BigInt(Math.max(0, Math.trunc(receivedMs))))
+  view.setBigUint64(8, BigInt(seq))
+  let at = RECORD_HEADER_BYTES
+  for (const [index, name] of BLOCK_NAMES.entries()) {
+    view.setUint32(17 + 4 * index, blocks[name].length)
+    row.set(blocks[name], at)
+    at += blocks[name].length
+  }
+  return row
+}
+
+export function decodeRecordRow(row: Uint8Array): RecordBlocks {
+  if (row.length < RECORD_HEADER_BYTES) throw new ThreadsError('STORE_CORRUPT', 'a stored record is cut short')
+  const view = new DataView(row.buffer, row.byteOffset, row.byteLength)
+  let at = RECORD_HEADER_BYTES
+  const blocks: Uint8Array[] = []
+  for (let index = 0; index < BLOCK_NAMES.length; index++) {
+    const end = at + view.getUint32(17 + 4 * index)
+    blocks.push(row.subarray(at, end))
+    at = end
+  }
+  const [recordNode, eventNode, headerNode, bodyNode] = blocks
+  if (at !== row.length || !recordNode || !eventNode || !headerNode || !bodyNode) {
+    throw new ThreadsError('STORE_CORRUPT', 'a stored record has the wrong length')
+  }
+  return { recordNode, eventNode, headerNode, bodyNode }
+}
+
+/** Eight bytes of the id suffice to find it: whoever reads the record compares the rest. */
+const CID_PREFIX_BYTES = 8
+
+export function recordIdKey(cid: CID, thread: number, log: number, counter: number): Uint8Array {
+  return rowKey('c', cid.multihash.digest.subarray(0, CID_PREFIX_BYTES), thread, log, counter)
+}
+
+export function recordIdRange(cid: CID, thread: number): { gte: Uint8Array; lt: Uint8Array } {
+  return rowRange('c', cid.multihash.digest.subarray(0, CID_PREFIX_BYTES), thread)
+}
+
+export function peerRowKey(peer: PeerId): Uint8Array {
+  return rowKey('p', peerIdToBytes(peer))
+}
