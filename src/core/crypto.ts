@@ -1,0 +1,117 @@
+/**
+ * The only door to the cryptography of the platform. Keys come in as raw bytes; the objects the platform makes of them
+ * are kept, because making one costs more than using it.
+ */
+import {
+  createCipheriv,
+  createDecipheriv,
+  createPrivateKey,
+  createPublicKey,
+  hash,
+  type KeyObject,
+  randomFillSync,
+  sign,
+  verify,
+} from 'node:crypto'
+import { BoundedCache } from './bounded-cache.ts'
+import { bytesKey, concatBytes, fromHex } from './bytes.ts'
+import type { Random } from './clock.ts'
+import { ThreadsError } from './errors.ts'
+
+const CACHED_KEYS = 4096
+/** DER around the 32 bytes of an Ed25519 key (RFC 8410). */
+const ED25519_PKCS8 = fromHex('302e020100300506032b657004220420')
+const ED25519_SPKI = fromHex('302a300506032b6570032100')
+const NONCE_BYTES = 12
+const TAG_BYTES = 16
+
+const privateKeys = new BoundedCache<string, KeyObject>(CACHED_KEYS)
+const publicKeys = new BoundedCache<string, KeyObject>(CACHED_KEYS)
+
+export const randomBytes: Random = (length) => randomFillSync(new Uint8Array(length))
+
+export function sha256(bytes: Uint8Array): Uint8Array {
+  return plain(hash('sha256', bytes, 'buffer'))
+}
+
+/** The 32-byte public key of a 32-byte seed. */
+export function ed25519PublicKey(seed: Uint8Array): Uint8Array {
+  const der = createPublicKey(privateKeyObject(seed)).export({ type: 'spki', format: 'der' })
+  return new Uint8Array(der.subarray(ED25519_SPKI.length))
+}
+
+/** The 64-byte signature of RFC 8032 over the message itself. */
+export function ed25519Sign(seed: Uint8Array, message: Uint8Array): Uint8Array {
+  return plain(sign(null, message, privateKeyObject(seed)))
+}
+
+/** False also for a key that is no point of the curve and for a signature of another length. */
+export function ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+  const key = bytesKey(publicKey)
+  let object = publicKeys.get(key)
+  if (object === undefined) {
+    object = createPublicKey({ key: Buffer.from(concatBytes(ED25519_SPKI, publicKey)), format: 'der', type: 'spki' })
+    publicKeys.set(key, object)
+  }
+  return verify(null, message, object, signature)
+}
+
+/** Checks a signature over the SHA-256 of a message: ECDSA in DER, or RSA PKCS#1 v1.5. */
+export type VerifySha256 = (message: Uint8Array, signature: Uint8Array) => boolean
+
+/** Reads an RSA or EC public key in SubjectPublicKeyInfo DER. Throws INVALID_KEY. */
+export function spkiVerifier(der: Uint8Array, kind: 'rsa' | 'ec'): VerifySha256 {
+  let key: KeyObject
+  try {
+    key = createPublicKey({ key: Buffer.from(der), format: 'der', type: 'spki' })
+  } catch (cause) {
+    throw new ThreadsError('INVALID_KEY', 'malformed public key', { cause })
+  }
+  if (key.asymmetricKeyType !== kind) throw new ThreadsError('INVALID_KEY', `expected a public key of type ${kind}`)
+  const bits = key.asymmetricKeyDetails?.modulusLength
+  if (bits !== undefined && (bits < 2048 || bits > 8192)) {
+    throw new ThreadsError('INVALID_KEY', 'rsa keys must have 2048 to 8192 bits')
+  }
+  return (message, signature) => verify('sha256', message, key, signature)
+}
+
+/** AES-256-GCM without additional data: nonce (12 bytes), ciphertext, tag (16 bytes). */
+export function aesGcmEncrypt(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array): Uint8Array {
+  const cipher = createCipheriv('aes-256-gcm', key, nonce)
+  const sealed = new Uint8Array(NONCE_BYTES + plaintext.length + TAG_BYTES)
+  sealed.set(nonce)
+  sealed.set(cipher.update(plaintext), NONCE_BYTES)
+  cipher.final()
+  sealed.set(cipher.getAuthTag(), NONCE_BYTES + plaintext.length)
+  return sealed
+}
+
+/** Opens what `aesGcmEncrypt` made; `undefined` if it was not made with this key or was changed. */
+export function aesGcmDecrypt(key: Uint8Array, sealed: Uint8Array): Uint8Array | undefined {
+  const end = sealed.length - TAG_BYTES
+  if (end < NONCE_BYTES) return undefined
+  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES })
+  decipher.setAuthTag(sealed.subarray(end))
+  const plaintext = decipher.update(sealed.subarray(NONCE_BYTES, end))
+  try {
+    decipher.final()
+  } catch {
+    return undefined
+  }
+  return plain(plaintext)
+}
+
+function privateKeyObject(seed: Uint8Array): KeyObject {
+  const key = bytesKey(seed)
+  let object = privateKeys.get(key)
+  if (object === undefined) {
+    object = createPrivateKey({ key: Buffer.from(concatBytes(ED25519_PKCS8, seed)), format: 'der', type: 'pkcs8' })
+    privateKeys.set(key, object)
+  }
+  return object
+}
+
+/** The bytes of a Buffer as a plain Uint8Array, not copied. */
+function plain(buffer: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
+}
