@@ -1,0 +1,86 @@
+import { access, constants, mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createApi } from '../src/api/index.ts'
+import { systemClock } from '../src/core/clock.ts'
+import { randomBytes } from '../src/core/crypto.ts'
+import type { Logger } from '../src/core/logger.ts'
+import { createDb } from '../src/db/index.ts'
+import { createNet } from '../src/net/index.ts'
+import { openHostStore } from '../src/store/host-store.ts'
+import type { Config } from './flags.ts'
+import { loadHostKey } from './host-key.ts'
+import { type Daemon, Parts } from './parts.ts'
+
+/**
+ * Starts everything, each part over the ones before it; the only place where parts meet. When it resolves the host
+ * serves. If a part fails to start, the ones before it are stopped again.
+ */
+export async function startDaemon(config: Config, logger: Logger): Promise<Daemon> {
+  const parts = new Parts(logger)
+  try {
+    const peerId = await startParts(config, logger, parts)
+    return { peerId, stop: () => parts.stop() }
+  } catch (error) {
+    await parts.stop()
+    throw error
+  }
+}
+
+async function startParts(config: Config, logger: Logger, parts: Parts): Promise<string> {
+  const clock = systemClock
+  const random = randomBytes
+  await makeRepository(config.repo)
+
+  // The store first: it refuses a second daemon on the same repository before anything else is touched.
+  const location = join(config.repo, 'store')
+  const store = await openHostStore({ location, durability: config.durability, clock, random, logger })
+  parts.add('store', () => store.close())
+
+  const privateKey = await loadHostKey(config.repo, random)
+  const net = await createNet({ store, privateKey, clock, random, logger }, netOptions(config))
+  parts.add('net', () => net.stop())
+
+  // Databases take their threads before the host listens, so that no record arrives without its owner.
+  const databases = await createDb({ net, store, clock, random, logger })
+  parts.add('databases', () => databases.close())
+  await net.start()
+
+  const api = createApi({ net, databases, clock, random, logger, options: apiOptions(config) })
+  parts.add('api', () => api.stop())
+  await api.start()
+  return net.hostId
+}
+
+async function makeRepository(repo: string): Promise<void> {
+  try {
+    await mkdir(repo, { recursive: true, mode: 0o700 })
+    await access(repo, constants.W_OK)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new Error(`the repository ${repo} cannot be written: ${reason}`, { cause: error })
+  }
+}
+
+function netOptions(config: Config): Parameters<typeof createNet>[1] {
+  return {
+    listen: [config.hostAddr],
+    announce: config.announceAddr === undefined ? [] : [config.announceAddr],
+    maxConnections: config.connHighWater,
+    pull: !config.disableNetPulling,
+    pullRecords: config.netPullingLimit,
+    pullStartAfterMs: config.netPullingStartAfter,
+    pullInitialIntervalMs: config.netPullingInitialInterval,
+    pullIntervalMs: config.netPullingInterval,
+    replicateFor: config.replicateFor,
+  }
+}
+
+function apiOptions(config: Config): Parameters<typeof createApi>[0]['options'] {
+  return {
+    grpc: config.apiAddr,
+    web: config.apiProxyAddr,
+    maxMessageBytes: config.maxMessageBytes,
+    corsOrigins: config.corsOrigins,
+    keepAliveIntervalMs: config.keepAliveInterval,
+  }
+}

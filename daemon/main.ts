@@ -1,0 +1,67 @@
+#!/usr/bin/env node
+import { helpText, readConfig, UsageError } from './config.ts'
+
+/** Time for open calls and queued writes when the daemon is asked to stop. */
+const STOP_MS = 10_000
+/** Exit code after a fault nobody caught: the state of the process is unknown, what is acknowledged is on disk. */
+const EXIT_FAULT = 70
+
+const OLDEST_NODE = 22
+
+async function main(): Promise<void> {
+  const settings = readConfig(process.argv.slice(2), process.env)
+  if (settings === undefined) {
+    process.stdout.write(helpText())
+    return
+  }
+  const { config, warnings } = settings
+  // Loaded only now: usage errors and -help answer at once, and a Node too old for the libraries has been refused.
+  const [{ createLogger }, { startDaemon }] = await Promise.all([import('./logger.ts'), import('./compose.ts')])
+  const logger = createLogger({ level: config.debug ? 'debug' : config.logLevel, file: config.logFile })
+  const die = (error: unknown): never => {
+    logger.error({ error }, 'fault that nobody caught; stopping at once')
+    process.exit(EXIT_FAULT)
+  }
+  process.on('uncaughtException', die).on('unhandledRejection', die)
+  // A reader of the banner may close its end; that is no reason to die.
+  process.stdout.on('error', () => {})
+  for (const warning of warnings) logger.warn({}, warning)
+
+  const starting = startDaemon(config, logger)
+  stopOnSignal(async () => {
+    const daemon = await starting
+    await daemon.stop()
+  })
+  const daemon = await starting
+  process.stdout.write(`Welcome to Threads!\nYour peer ID is ${daemon.peerId}\n`)
+}
+
+/** The first signal stops the daemon in order, the second at once. */
+function stopOnSignal(stop: () => Promise<void>): void {
+  let stopping = false
+  const onSignal = (): void => {
+    if (stopping) process.exit(1)
+    stopping = true
+    process.stdout.write('Gracefully stopping... (press Ctrl+C again to force)\n')
+    setTimeout(() => fail(new Error(`not stopped within ${STOP_MS / 1000} s`)), STOP_MS).unref()
+    stop().then(() => process.exit(0), fail)
+  }
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+}
+
+/** One line that says why, and exit code 1. */
+function fail(error: unknown): never {
+  const message = error instanceof Error ? error.message : String(error)
+  const hint = error instanceof UsageError ? '-help lists the flags.' : hasHint(error) ? error.hint : ''
+  process.stderr.write(`threadsd: ${message}${hint === '' ? '' : `. ${hint}`}\n`)
+  process.exit(1)
+}
+
+/** Told by its shape: the errors of the core are not loaded when usage errors are. */
+function hasHint(error: unknown): error is Error & { hint: string } {
+  return error instanceof Error && 'hint' in error && typeof error.hint === 'string'
+}
+
+const version = Number.parseInt(process.versions.node, 10)
+if (version < OLDEST_NODE) fail(new Error(`needs Node ${OLDEST_NODE} or later, this is ${process.versions.node}`))
+main().catch(fail)
