@@ -1,0 +1,70 @@
+import { bytesKey } from '../../core/bytes.ts'
+import type { Position } from './position.ts'
+import type { FoldRecord, FoldState, InstanceKey } from './state.ts'
+import type { FoldEvent } from './well-formed.ts'
+
+/** The events of a record for one instance, in order. */
+export interface Touch {
+  readonly key: InstanceKey
+  readonly events: FoldEvent[]
+}
+
+/** A well-formed record with its events by instance. */
+export interface EventRecord {
+  readonly record: FoldRecord
+  readonly events: readonly FoldEvent[]
+  /** By `keyName`. */
+  readonly touches: ReadonlyMap<string, Touch>
+}
+
+/** A string for each instance of a thread. Collection names hold no slash. */
+export function keyName({ collection, id }: InstanceKey): string {
+  return `${collection}/${id}`
+}
+
+/** Groups the events of a record. One that is refused whole touches nothing. */
+export function byInstance(record: FoldRecord): EventRecord {
+  const events = record.content.kind === 'events' ? record.content.events : []
+  const touches = new Map<string, Touch>()
+  for (const event of events) {
+    const key = { collection: event.collection, id: event.id }
+    const name = keyName(key)
+    const touch = touches.get(name)
+    if (touch === undefined) touches.set(name, { key, events: [event] })
+    else touch.events.push(event)
+  }
+  return { record, events, touches }
+}
+
+/** What a loaded record is taken to cost beside its patches, for each event. */
+const EVENT_BYTES = 256
+const MAX_CACHED_BYTES = 32 * 1024 * 1024
+
+/** Loads records that were folded before. Keeps some: the histories of several instances often share theirs. */
+export class RecordLoader {
+  readonly #state: FoldState
+  readonly #loaded = new Map<string, EventRecord>()
+  #bytes = 0
+
+  constructor(state: FoldState) {
+    this.#state = state
+  }
+
+  async load(position: Position): Promise<EventRecord> {
+    const name = `${position.logId}/${position.counter}/${bytesKey(position.event)}`
+    const known = this.#loaded.get(name)
+    if (known !== undefined) return known
+    const record = byInstance(await this.#state.record(position))
+    this.#keep(name, record)
+    return record
+  }
+
+  #keep(name: string, record: EventRecord): void {
+    for (const { patch } of record.events) this.#bytes += EVENT_BYTES + (patch?.length ?? 0)
+    if (this.#bytes > MAX_CACHED_BYTES) {
+      this.#loaded.clear()
+      this.#bytes = 0
+    }
+    this.#loaded.set(name, record)
+  }
+}
