@@ -64,6 +64,8 @@ interface Waiting {
   readonly commit: Commit
   readonly operations: readonly Operation[]
   readonly bytes: number
+  /** What the overlay knows the batch by. */
+  readonly names: readonly string[]
   readonly lane: Lane
   readonly resolve: (commit: Commit) => void
   readonly reject: (error: ThreadsError) => void
@@ -161,12 +163,12 @@ export class GroupCommitter implements Committer {
     const commit: Commit = { seq: journal.nextSeq, thread, heads, changes }
     const operations = [...batch.operations(commit.seq), journal.prepare(commit)]
     const lane = this.#lane(thread)
-    lane.overlay.add(commit.seq, operations)
+    const names = lane.overlay.add(commit.seq, operations)
     lane.count++
     const bytes = operationBytes(operations)
     this.#waitingBytes += bytes
     lane.last = new Promise<Commit>((resolve, reject) => {
-      this.#waiting.push({ commit, operations, bytes, lane, resolve, reject })
+      this.#waiting.push({ commit, operations, bytes, names, lane, resolve, reject })
     })
     this.#running ??= this.#run()
     return lane.last
@@ -216,9 +218,9 @@ export class GroupCommitter implements Committer {
 
   #stored(group: readonly Waiting[], synced: boolean): void {
     const commits = group.map((waiting) => waiting.commit)
-    for (const { commit, operations, bytes, lane } of group) {
+    for (const { commit, names, bytes, lane } of group) {
       this.#waitingBytes -= bytes
-      lane.overlay.remove(commit.seq, operations)
+      lane.overlay.remove(commit.seq, names)
       lane.count--
       if (lane.count === 0) this.#lanes.delete(lane.thread)
     }

@@ -5,6 +5,7 @@
  * Byte strings and texts end with 00 01; a 00 inside is written 00 FF, so that a prefix sorts before what it begins.
  * Texts are UTF-8, where a lone surrogate keeps its three bytes: two different strings never share a key.
  */
+import { toHex } from '../core/bytes.ts'
 import { ThreadsError } from '../core/errors.ts'
 
 const LARGEST_BYTE_NUMBER = 247
@@ -143,6 +144,5 @@ export function decodeText(bytes: Uint8Array): string {
 }
 
 export function malformedKey(key: Uint8Array): ThreadsError {
-  const hex = Array.from(key.subarray(0, 64), (byte) => byte.toString(16).padStart(2, '0')).join('')
-  return new ThreadsError('STORE_CORRUPT', `the store holds a malformed key: ${hex}`)
+  return new ThreadsError('STORE_CORRUPT', `the store holds a malformed key: ${toHex(key.subarray(0, 64))}`)
 }

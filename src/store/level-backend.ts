@@ -1,61 +1,73 @@
-import type { AbstractBatchOptions, AbstractLevel, AbstractSnapshot } from 'abstract-level'
+import type { AbstractChainedBatchWriteOptions, AbstractIteratorOptions, AbstractLevel } from 'abstract-level'
+import type { AbstractSnapshot } from 'abstract-level'
 import { ThreadsError, type ErrorCode } from '../core/errors.ts'
 import type { Entry, KeyRange, Operation, OrderedStore, Snapshot } from './ordered-store.ts'
 
 export type LevelDatabase = AbstractLevel<string | Buffer | Uint8Array, Uint8Array, Uint8Array>
 
-type WriteOptions = AbstractBatchOptions<Uint8Array, Uint8Array> & { sync: boolean }
+type WriteOptions = AbstractChainedBatchWriteOptions & { sync: boolean }
+type ScanOptions = AbstractIteratorOptions<Uint8Array, Uint8Array> & { highWaterMarkBytes: number }
 
-/** Entries fetched from the database at once. */
+/** Entries fetched from the database at once, and the bytes after which fewer are. */
 const PAGE_ENTRIES = 256
+const PAGE_BYTES = 256 * 1024
 
-/** The store contract over any database of the `level` family. */
+/** Up to this many keys are read on the calling thread. */
+const DIRECT_KEYS = 16
+
+/** One read in so many goes through the thread pool, so that a long run of reads lets other work in. */
+const DIRECT_READS = 256
+
+/**
+ * The store contract over any database of the `level` family.
+ *
+ * Few keys are read on the calling thread: that takes 2 µs when the block is in memory and one small read of the disk
+ * when it is not, while the way through the thread pool takes 40 µs always.
+ */
 export class LevelBackedStore implements OrderedStore {
   readonly #db: LevelDatabase
   readonly #name: string
+  readonly #readsDirectly: boolean
+  #reads = 0
 
   /** `name` says which store failed, in messages. */
   constructor(db: LevelDatabase, name: string) {
     this.#db = db
     this.#name = name
+    this.#readsDirectly = Reflect.get(db.supports, 'getSync') === true
   }
 
-  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    try {
-      return await this.#db.get(key)
-    } catch (error) {
-      throw storeError(error, this.#name)
-    }
+  get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    return this.#read(key, undefined)
   }
 
-  async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
-    try {
-      return await this.#db.getMany([...keys])
-    } catch (error) {
-      throw storeError(error, this.#name)
-    }
+  getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+    return this.#readMany(keys, undefined)
   }
 
   entries(range: KeyRange): AsyncIterable<Entry> {
     return this.#scan(range, undefined)
   }
 
-  async batch(operations: readonly Operation[], options: { sync: boolean }): Promise<void> {
-    const writeOptions: WriteOptions = { sync: options.sync }
+  async batch(operations: readonly Operation[], { sync }: { sync: boolean }): Promise<void> {
+    const options: WriteOptions = { sync }
     try {
-      await this.#db.batch([...operations], writeOptions)
+      const batch = this.#db.batch()
+      for (const operation of operations) {
+        if (operation.type === 'put') batch.put(operation.key, operation.value)
+        else batch.del(operation.key)
+      }
+      await batch.write(options)
     } catch (error) {
       throw storeError(error, this.#name)
     }
   }
 
   snapshot(): Snapshot {
-    const db = this.#db
-    const name = this.#name
-    const snapshot = attempt(() => db.snapshot(), name)
+    const snapshot = this.#attempt(() => this.#db.snapshot())
     return {
-      get: (key) => db.get(key, { snapshot }).catch((error: unknown) => rethrow(error, name)),
-      getMany: (keys) => db.getMany([...keys], { snapshot }).catch((error: unknown) => rethrow(error, name)),
+      get: (key) => this.#read(key, snapshot),
+      getMany: (keys) => this.#readMany(keys, snapshot),
       entries: (range) => this.#scan(range, snapshot),
       close: () => snapshot.close(),
     }
@@ -69,52 +81,86 @@ export class LevelBackedStore implements OrderedStore {
     }
   }
 
+  async #read(key: Uint8Array, snapshot: AbstractSnapshot | undefined): Promise<Uint8Array | undefined> {
+    try {
+      const value = this.#direct ? this.#db.getSync(key, { snapshot }) : await this.#db.get(key, { snapshot })
+      return value && plain(value)
+    } catch (error) {
+      throw storeError(error, this.#name)
+    }
+  }
+
+  async #readMany(
+    keys: readonly Uint8Array[],
+    snapshot: AbstractSnapshot | undefined,
+  ): Promise<(Uint8Array | undefined)[]> {
+    try {
+      const direct = keys.length <= DIRECT_KEYS && this.#direct
+      const values = direct
+        ? keys.map((key) => this.#db.getSync(key, { snapshot }))
+        : await this.#db.getMany([...keys], { snapshot })
+      return values.map((value) => value && plain(value))
+    } catch (error) {
+      throw storeError(error, this.#name)
+    }
+  }
+
+  get #direct(): boolean {
+    return this.#readsDirectly && ++this.#reads % DIRECT_READS !== 0
+  }
+
   async *#scan(range: KeyRange, snapshot: AbstractSnapshot | undefined): AsyncGenerator<Entry> {
     const { gte, lt, reverse = false, limit = -1 } = range
-    const iterator = attempt(() => this.#db.iterator({ gte, lt, reverse, limit, snapshot }), this.#name)
-    const page = limit >= 0 && limit < PAGE_ENTRIES ? Math.max(limit, 1) : PAGE_ENTRIES
+    const options: ScanOptions = { gte, lt, reverse, limit, snapshot, highWaterMarkBytes: PAGE_BYTES }
+    const iterator = this.#attempt(() => this.#db.iterator(options))
+    const page = limit > 0 ? Math.min(limit, PAGE_ENTRIES) : PAGE_ENTRIES
     try {
       for (;;) {
-        const entries = await iterator.nextv(page).catch((error: unknown) => rethrow(error, this.#name))
+        const entries = await iterator.nextv(page)
         if (entries.length === 0) return
-        yield* entries
+        for (const [key, value] of entries) yield [plain(key), plain(value)]
       }
+    } catch (error) {
+      throw storeError(error, this.#name)
     } finally {
       await iterator.close()
     }
   }
-}
 
-function attempt<T>(run: () => T, name: string): T {
-  try {
-    return run()
-  } catch (error) {
-    throw storeError(error, name)
+  #attempt<T>(run: () => T): T {
+    try {
+      return run()
+    } catch (error) {
+      throw storeError(error, this.#name)
+    }
   }
 }
 
-function rethrow(error: unknown, name: string): never {
-  throw storeError(error, name)
-}
-
-/** The failure of a database in our own words. The reason a database gives for not opening stands in its cause. */
+/** The failure of a database in our own words. Why a database does not open stands in the cause of its error. */
 export function storeError(error: unknown, name: string): ThreadsError {
-  const codes = [codeOf(error), error instanceof Error ? codeOf(error.cause) : undefined]
-  if (codes.includes('LEVEL_LOCKED')) {
-    return new ThreadsError('STORE_LOCKED', `the repository ${name} is in use by another process`, { cause: error })
-  }
-  if (codes.includes('LEVEL_CORRUPTION')) return failure('STORE_CORRUPT', `the store ${name} is damaged`, error)
-  if (codes.includes('LEVEL_DATABASE_NOT_OPEN') || codes.includes('LEVEL_ITERATOR_NOT_OPEN')) {
-    return failure('CLOSED', `the store ${name} is closed`, error)
-  }
-  return failure('STORE_FAILED', `the store ${name} failed`, error)
+  const reason = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  const { code, what } = judge(reason, name)
+  const detail = code !== 'STORE_LOCKED' && reason instanceof Error ? `: ${reason.message}` : ''
+  return new ThreadsError(code, what + detail, { cause: error })
 }
 
-function failure(code: ErrorCode, what: string, cause: unknown): ThreadsError {
-  const reason = cause instanceof Error ? `: ${cause.message}` : ''
-  return new ThreadsError(code, what + reason, { cause })
+function judge(reason: unknown, name: string): { code: ErrorCode; what: string } {
+  const given = typeof reason === 'object' && reason !== null && 'code' in reason ? reason.code : undefined
+  switch (given) {
+    case 'LEVEL_LOCKED':
+      return { code: 'STORE_LOCKED', what: `the repository ${name} is in use by another process` }
+    case 'LEVEL_CORRUPTION':
+      return { code: 'STORE_CORRUPT', what: `the store ${name} is damaged` }
+    case 'LEVEL_DATABASE_NOT_OPEN':
+    case 'LEVEL_ITERATOR_NOT_OPEN':
+    case 'LEVEL_SNAPSHOT_NOT_OPEN':
+      return { code: 'CLOSED', what: `the store ${name} is closed` }
+    default:
+      return { code: 'STORE_FAILED', what: `the store ${name} failed` }
+  }
 }
 
-function codeOf(error: unknown): unknown {
-  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
+/** LevelDB hands out Buffers, whose `slice` does not copy. Everybody else expects plain arrays. */
+function plain(bytes: Uint8Array): Uint8Array {
+  return bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
 }

@@ -1,3 +1,4 @@
+import { equalBytes } from '../core/bytes.ts'
 import type { Clock } from '../core/clock.ts'
 import { ThreadsError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
@@ -165,7 +166,7 @@ export class LocalHostStore implements HostStore {
     await store.reopen()
     // Also shows that writes work again.
     const stamp = await openStamp(store, 'after a failed write', noNewStore)
-    if (!sameBytes(stamp.id, this.id)) throw new ThreadsError('STORE_CORRUPT', 'the store was replaced by another one')
+    if (!equalBytes(stamp.id, this.id)) throw new ThreadsError('STORE_CORRUPT', 'the store was replaced by another one')
     await this.journal.load()
     this.#journalGap = await this.journal.findGap()
     this.committer.reopened()
@@ -187,8 +188,4 @@ export class LocalHostStore implements HostStore {
 
 function noNewStore(): never {
   throw new ThreadsError('STORE_CORRUPT', 'the store is gone')
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i])
 }

@@ -1,3 +1,4 @@
+import { bytesKey, compareBytes } from '../core/bytes.ts'
 import type { Entry, KeyRange, Operation, ReadView } from './ordered-store.ts'
 
 /** A pending write of a key. `value` is absent for a deletion. */
@@ -14,29 +15,31 @@ interface Pending {
 export class Overlay {
   readonly #pending = new Map<string, Pending>()
 
-  add(seq: number, operations: readonly Operation[]): void {
-    for (const operation of operations) {
+  /** Adds a batch and returns the names of its keys, by which {@link remove} forgets it. */
+  add(seq: number, operations: readonly Operation[]): string[] {
+    return operations.map((operation) => {
+      const name = bytesKey(operation.key)
       const value = operation.type === 'put' ? operation.value : undefined
-      this.#pending.set(byteString(operation.key), { key: operation.key, value, seq })
-    }
+      this.#pending.set(name, { key: operation.key, value, seq })
+      return name
+    })
   }
 
   /** Forgets a stored batch. Keys that a later batch wrote again stay. */
-  remove(seq: number, operations: readonly Operation[]): void {
-    for (const operation of operations) {
-      const name = byteString(operation.key)
+  remove(seq: number, names: readonly string[]): void {
+    for (const name of names) {
       if (this.#pending.get(name)?.seq === seq) this.#pending.delete(name)
     }
   }
 
   get(key: Uint8Array): Pending | undefined {
-    return this.#pending.get(byteString(key))
+    return this.#pending.get(bytesKey(key))
   }
 
   /** The pending writes in a range, in the order of the range. */
   inRange(range: KeyRange): Pending[] {
-    const from = byteString(range.gte)
-    const to = byteString(range.lt)
+    const from = bytesKey(range.gte)
+    const to = bytesKey(range.lt)
     const names: string[] = []
     for (const name of this.#pending.keys()) {
       if (name >= from && name < to) names.push(name)
@@ -115,19 +118,4 @@ async function* merge(
   for (const write of pending.slice(next)) {
     if (write.value !== undefined) yield [write.key, write.value]
   }
-}
-
-function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  const length = Math.min(a.length, b.length)
-  for (let i = 0; i < length; i++) {
-    const difference = (a[i] ?? 0) - (b[i] ?? 0)
-    if (difference !== 0) return difference
-  }
-  return a.length - b.length
-}
-
-function byteString(bytes: Uint8Array): string {
-  let text = ''
-  for (const byte of bytes) text += String.fromCharCode(byte)
-  return text
 }
