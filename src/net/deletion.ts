@@ -1,5 +1,5 @@
 import type { HostStore } from '../store/host-store.ts'
-import { parseKey, rowRange } from '../store/key-codec.ts'
+import { KEY_LETTERS, type KeyLetter, KeyReader, rowRange } from '../store/key-codec.ts'
 import type { Operation } from '../store/ordered-store.ts'
 import { openRecord } from '../core/record.ts'
 import { decodeRecordRow, recordIdKey, type ThreadState, threadRowKey } from './rows.ts'
@@ -20,16 +20,19 @@ export async function deleteThreadRows(store: HostStore, state: ThreadState): Pr
   })
 }
 
-/** Letters of rows whose first component is the thread. */
-const THREAD_LETTERS = ['r', 'd', 'e', 'x', 'v', 'l'] as const
+/** Rows that go with a thread, without the thread's own. */
+const THREAD_LETTERS = Object.entries(KEY_LETTERS).flatMap(([letter, { byThread }]) =>
+  byThread && letter !== 't' ? [letter as KeyLetter] : [],
+)
 
 /** Rows that find records by id begin with the id, so they are found through the records. */
 async function deleteRecordIds(store: HostStore, state: ThreadState): Promise<void> {
   let operations: Operation[] = []
   for await (const [key, value] of store.reads.entries(rowRange('r', state.number))) {
-    const [, log, counter] = parseKey(key).parts as [number, number, number]
+    const parts = new KeyReader(key)
+    const thread = parts.number()
     const { cid } = openRecord(decodeRecordRow(value).recordNode, state.key.service)
-    operations.push({ type: 'del', key: recordIdKey(cid, state.number, log, counter) })
+    operations.push({ type: 'del', key: recordIdKey(cid, thread, parts.number(), parts.number()) })
     if (operations.length >= CHUNK) {
       await submit(store, operations)
       operations = []

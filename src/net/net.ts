@@ -234,11 +234,10 @@ class HostNet implements Net {
   }
 
   async start(): Promise<void> {
-    const { store, host } = this.#components
+    const { store } = this.#components
     store.onReset(async () => {
       await this.#threads.load()
     })
-    await host.start()
     this.#replication.start()
     void this.#announceRecords()
   }

@@ -2,7 +2,7 @@ import { type Address, addressFromBytes, addressToBytes } from '../core/address.
 import { decode, encode } from '../core/cbor.ts'
 import { type PeerId, peerIdFromBytes } from '../core/peer-id.ts'
 import type { HostStore } from '../store/host-store.ts'
-import { parseKey, rowRange } from '../store/key-codec.ts'
+import { KeyReader, rowRange } from '../store/key-codec.ts'
 import { peerRowKey } from './rows.ts'
 
 /** Addresses kept of one peer; the oldest goes first. */
@@ -20,9 +20,9 @@ export class PeerAddresses {
   static async load(store: HostStore): Promise<PeerAddresses> {
     const book = new PeerAddresses(store)
     for await (const [key, value] of store.reads.entries(rowRange('p'))) {
-      const [peer] = parseKey(key).parts as [Uint8Array]
+      const peer = peerIdFromBytes(new KeyReader(key).bytes())
       const addresses = (decode(value) as Uint8Array[]).map((address) => addressFromBytes(address))
-      book.#known.set(peerIdFromBytes(peer), addresses)
+      book.#known.set(peer, addresses)
     }
     return book
   }

@@ -4,13 +4,13 @@ import { openBody } from '../core/event-block.ts'
 import { type Identity, identityOf } from '../core/identity.ts'
 import { decodePublicKey } from '../core/keys.ts'
 import { checkLinks, openRecord, type Record, type RecordBlocks } from '../core/record.ts'
-import { parseKey } from '../store/key-codec.ts'
 import type { ReadView } from '../store/ordered-store.ts'
 import type { ThreadRecord } from './app.ts'
 import { recordBytes } from './append.ts'
 import {
   decodeRecordRow,
   type LogState,
+  readRecordIdKey,
   recordIdRange,
   recordRowKey,
   recordRowRange,
@@ -63,7 +63,7 @@ export class RecordReader {
   async find(thread: ThreadState, cid: CID): Promise<{ log: LogState; counter: number } | undefined> {
     const byNumber = new Map([...thread.logs.values()].map((log) => [log.number, log]))
     for await (const [key] of this.#reads.entries(recordIdRange(cid, thread.number))) {
-      const [, , number, counter] = parseKey(key).parts as [Uint8Array, number, number, number]
+      const { log: number, counter } = readRecordIdKey(key)
       const log = byNumber.get(number)
       if (log === undefined) continue
       const found = await this.at(thread, log, counter)

@@ -12,7 +12,7 @@ import { type LogId, type PeerId, peerIdFromBytes, peerIdOf, peerIdToBytes } fro
 import type { RecordBlocks } from '../core/record.ts'
 import { type ThreadId, threadIdFromBytes, threadIdToBytes } from '../core/thread-id.ts'
 import type { ThreadKey } from '../core/thread-key.ts'
-import { rowKey, rowRange } from '../store/key-codec.ts'
+import { KeyReader, rowKey, rowRange } from '../store/key-codec.ts'
 import type { Cursor } from './app.ts'
 import type { Head } from './index.ts'
 
@@ -187,6 +187,14 @@ export function recordIdKey(cid: CID, thread: number, log: number, counter: numb
 
 export function recordIdRange(cid: CID, thread: number): { gte: Uint8Array; lt: Uint8Array } {
   return rowRange('c', cid.multihash.digest.subarray(0, CID_PREFIX_BYTES), thread)
+}
+
+/** Where the record of a `recordIdKey` stands. */
+export function readRecordIdKey(key: Uint8Array): { log: number; counter: number } {
+  const parts = new KeyReader(key)
+  parts.bytes()
+  parts.number()
+  return { log: parts.number(), counter: parts.number() }
 }
 
 export function peerRowKey(peer: PeerId): Uint8Array {

@@ -1,7 +1,7 @@
 import { ThreadsError } from '../core/errors.ts'
 import type { LogId, PeerId } from '../core/peer-id.ts'
 import type { ThreadId } from '../core/thread-id.ts'
-import { parseKey, rowKey, rowRange } from '../store/key-codec.ts'
+import { KeyReader, rowKey, rowRange } from '../store/key-codec.ts'
 import type { ReadView } from '../store/ordered-store.ts'
 import { Mutex } from '../util/mutex.ts'
 import type { App, WaitReason } from './app.ts'
@@ -41,15 +41,15 @@ export class Threads {
     const deleting: ThreadState[] = []
     const found = new Map<number, ThreadState>()
     for await (const [key, value] of this.#reads.entries(rowRange('t'))) {
-      const [number] = parseKey(key).parts as [number]
-      const state = decodeThreadRow(number, value)
+      const state = decodeThreadRow(new KeyReader(key).number(), value)
       if (state.phase === 'deleting') deleting.push(state)
-      else found.set(number, state)
+      else found.set(state.number, state)
     }
     const logs = new Map<number, Map<LogId, LogState>>()
     for await (const [key, value] of this.#reads.entries(rowRange('l'))) {
-      const [thread, number] = parseKey(key).parts as [number, number]
-      const log = decodeLogRow(number, value)
+      const parts = new KeyReader(key)
+      const thread = parts.number()
+      const log = decodeLogRow(parts.number(), value)
       const ofThread = logs.get(thread) ?? new Map<LogId, LogState>()
       logs.set(thread, ofThread.set(log.id, log))
     }

@@ -14,7 +14,7 @@ export interface KeyLetterInfo {
 }
 
 /** The first byte of every key. */
-export type KeyLetter = 's' | 't' | 'l' | 'r' | 'c' | 'f' | 'v' | 'd' | 'e' | 'x' | 'a' | 'k' | 'q' | 'h'
+export type KeyLetter = 's' | 't' | 'l' | 'r' | 'c' | 'f' | 'v' | 'd' | 'e' | 'x' | 'p' | 'a' | 'k' | 'q' | 'h'
 
 export const KEY_LETTERS: Readonly<Record<KeyLetter, KeyLetterInfo>> = {
   s: { holds: 'format and fold version, store id, clean-shutdown mark', byThread: false, derived: false },
@@ -27,6 +27,7 @@ export const KEY_LETTERS: Readonly<Record<KeyLetter, KeyLetterInfo>> = {
   d: { holds: 'thread# generation collection id: instance', byThread: true, derived: true },
   e: { holds: 'thread# generation collection id position: verdict and document hash', byThread: true, derived: true },
   x: { holds: 'thread# generation index# value id: index entry', byThread: true, derived: true },
+  p: { holds: 'peer id: transport addresses of a peer', byThread: false, derived: false },
   a: { holds: 'reserved: access, by thread', byThread: true, derived: false },
   k: { holds: 'reserved: key rings, by thread', byThread: true, derived: false },
   q: { holds: 'reserved: access requests, by thread', byThread: true, derived: false },

@@ -1,0 +1,94 @@
+/**
+ * From calls to events: what create, save and delete of documents become before they are one record. Each action is
+ * made against the documents a view shows; nothing is written here.
+ */
+import { ThreadsError } from '../core/errors.ts'
+import type { EventData } from '../core/events.ts'
+import { parseInstance } from './instance-input.ts'
+import { type Document, diffPatch, documentBytes, member, parseStored, withMember } from './json.ts'
+import type { CollectionSchema } from './schema/compile.ts'
+
+/** A write of a transaction: the event without its time. */
+export type Action = Omit<EventData, 'timestamp'>
+
+export interface ActionContext {
+  readonly collection: string
+  readonly schema: CollectionSchema
+  /** The stored document, unfiltered. */
+  stored(id: string): Promise<Uint8Array | undefined>
+  /** The stored document as the caller may see it. */
+  served(id: string): Promise<Uint8Array | undefined>
+  newId(): string
+  /** Value for `_mod`: ns since 1970, growing. */
+  modified(): number
+}
+
+/** Throws INVALID_INSTANCE, INSTANCE_EXISTS. */
+export async function createAction(bytes: Uint8Array, context: ActionContext): Promise<Action> {
+  const sent = parseInstance(bytes)
+  const given = member(sent, '_id') ?? ''
+  const document = given === '' ? withMember(sent, '_id', context.newId()) : sent
+  context.schema.validate(document)
+  const id = idOf(document)
+  if ((await context.stored(id)) !== undefined) throw instanceExists()
+  return action('create', { id, collection: context.collection, patch: modified(document, context) })
+}
+
+/** Throws INVALID_INSTANCE. */
+export async function saveAction(bytes: Uint8Array, context: ActionContext): Promise<Action> {
+  const document = parseInstance(bytes)
+  context.schema.validate(document)
+  const id = idOf(document)
+  const exists = (await context.stored(id)) !== undefined
+  const previous = exists ? await visible(id, context) : {}
+  const patch = diffPatch(previous, modified(document, context))
+  return action('save', { id, collection: context.collection, patch })
+}
+
+export function deleteAction(id: string, context: Pick<ActionContext, 'collection'>): Action {
+  return action('delete', { id, collection: context.collection, patch: undefined })
+}
+
+/** Two creates of one id in a transaction, or one of an id that came into being meanwhile. */
+export function refuseSecondCreate(actions: readonly Action[]): void {
+  const created = new Set<string>()
+  for (const { type, collection, id } of actions) {
+    const key = `${collection}/${id}`
+    if (type === 'create' && created.has(key)) {
+      throw new ThreadsError('INSTANCE_EXISTS', "cant't create already existent instance")
+    }
+    if (type === 'create') created.add(key)
+    else if (type === 'delete') created.delete(key)
+  }
+}
+
+export function instanceExists(): ThreadsError {
+  return new ThreadsError('INSTANCE_EXISTS', "can't create already existing instance")
+}
+
+async function visible(id: string, context: ActionContext): Promise<Document> {
+  const served = await context.served(id)
+  if (served === undefined) {
+    throw new ThreadsError('INVALID_INSTANCE', 'Invalid JSON Document', {
+      hint: 'The read filter of the collection hides this instance from you.',
+    })
+  }
+  return parseStored(served)
+}
+
+function action(type: Action['type'], parts: { id: string; collection: string; patch: Document | undefined }): Action {
+  const { id, collection, patch } = parts
+  return { id, type, collection, instanceId: id, patch: patch === undefined ? undefined : documentBytes(patch) }
+}
+
+function modified(document: Document, context: ActionContext): Document {
+  return withMember(document, '_mod', context.modified())
+}
+
+function idOf(document: Document): string {
+  const id = member(document, '_id')
+  if (typeof id !== 'string' || id === '') {
+    throw new ThreadsError('INVALID_INSTANCE', 'invalid instance: missing _id attribute')
+  }
+  return id
+}

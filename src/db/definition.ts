@@ -1,0 +1,99 @@
+/**
+ * What a database keeps with its thread: name, collections, validator lists. Plain values, stored as CBOR. A definition
+ * is never changed in place: each change makes a new one, stored in the batch that needs it.
+ */
+import type { CollectionInfo } from './index.ts'
+import { ThreadsError } from '../core/errors.ts'
+import type { ValidatorEntry } from './fold/validator-list.ts'
+import type { IndexDefinition } from './indexes/definition.ts'
+
+export interface CollectionDefinition {
+  readonly name: string
+  /** As normalised. */
+  readonly schema: string
+  readonly indexes: readonly IndexDefinition[]
+  readonly writeValidator: string
+  readonly readFilter: string
+}
+
+export interface DatabaseDefinition {
+  readonly kind: 'db'
+  readonly name: string
+  /** Generation of the derived rows that is in use. */
+  readonly generation: number
+  /** Highest index number given so far; numbers are not used twice. */
+  readonly lastIndex: number
+  /** In order of creation. */
+  readonly collections: readonly CollectionDefinition[]
+  /** Rules of judging of every collection that ever had one; they outlive the collection. */
+  readonly validators: readonly { readonly collection: string; readonly list: readonly ValidatorEntry[] }[]
+}
+
+export function newDefinition(name: string): DatabaseDefinition {
+  return { kind: 'db', name, generation: 1, lastIndex: 0, collections: [], validators: [] }
+}
+
+/** The definition in the owner's member of a thread row; `undefined` if the thread is no database. */
+export function readDefinition(appData: unknown): DatabaseDefinition | undefined {
+  if (typeof appData !== 'object' || appData === null || !('kind' in appData) || appData.kind !== 'db') return undefined
+  const stored = appData as DatabaseDefinition
+  // CBOR gives small integers back as numbers.
+  const validators = stored.validators.map(({ collection, list }) => ({
+    collection,
+    list: list.map((entry) => ({ ...entry, since: BigInt(entry.since) })),
+  }))
+  return { ...stored, validators }
+}
+
+/** Throws COLLECTION_NOT_FOUND. */
+export function collectionOf(definition: DatabaseDefinition, name: string): CollectionDefinition {
+  const found = definition.collections.find((collection) => collection.name === name)
+  if (found === undefined) throw new ThreadsError('COLLECTION_NOT_FOUND', 'collection not found')
+  return found
+}
+
+export function validatorsOf(definition: DatabaseDefinition, collection: string): readonly ValidatorEntry[] {
+  return definition.validators.find((each) => each.collection === collection)?.list ?? []
+}
+
+export function collectionInfo(collection: CollectionDefinition): CollectionInfo {
+  return {
+    name: collection.name,
+    schema: collection.schema,
+    indexes: collection.indexes.map((index) => ({ path: index.fields[0]?.path ?? '', unique: index.unique })),
+    writeValidator: collection.writeValidator,
+    readFilter: collection.readFilter,
+  }
+}
+
+/** Adds a collection, or replaces the one of its name, keeping its place. */
+export function withCollection(definition: DatabaseDefinition, collection: CollectionDefinition): DatabaseDefinition {
+  const { collections } = definition
+  const known = collections.some((each) => each.name === collection.name)
+  return {
+    ...definition,
+    collections: known
+      ? collections.map((each) => (each.name === collection.name ? collection : each))
+      : [...collections, collection],
+  }
+}
+
+export function withoutCollection(definition: DatabaseDefinition, name: string): DatabaseDefinition {
+  return { ...definition, collections: definition.collections.filter((each) => each.name !== name) }
+}
+
+/** Puts a validator in force; an empty one ends the rule. The first of a collection holds from the beginning of time. */
+export function withValidator(
+  definition: DatabaseDefinition,
+  collection: string,
+  entry: ValidatorEntry,
+): DatabaseDefinition {
+  const list = validatorsOf(definition, collection)
+  if ((list.at(-1)?.validator ?? '') === entry.validator) return definition
+  const next = { collection, list: [...list, list.length === 0 ? { ...entry, since: 0n } : entry] }
+  return {
+    ...definition,
+    validators: [...definition.validators.filter((each) => each.collection !== collection), next],
+  }
+}
+

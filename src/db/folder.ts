@@ -1,0 +1,149 @@
+import type { Clock } from '../core/clock.ts'
+import { hasCode, ThreadsError } from '../core/errors.ts'
+import type { LogId } from '../core/peer-id.ts'
+import type { Cursor, FoldContext, FoldOutcome, ThreadRecord, WaitReason } from '../net/index.ts'
+import type { Change } from '../store/commit.ts'
+import type { Operation, ReadView } from '../store/ordered-store.ts'
+import { type DatabaseDefinition, validatorsOf } from './definition.ts'
+import { type FoldRecord, type FoldResult, fold, type Rejudge } from './fold/fold.ts'
+import { positionOf } from './fold/position.ts'
+import { createFoldState, foldOperations } from './fold/store-state.ts'
+import { type Content, readContent } from './fold/well-formed.ts'
+import { indexOperations } from './indexes/maintain.ts'
+import type { Sandbox } from './sandbox/index.ts'
+
+const NS_PER_MS = 1_000_000n
+
+export interface FolderComponents {
+  readonly sandbox: Sandbox
+  readonly clock: Clock
+  /** Host-local number of the thread. */
+  readonly thread: number
+  readonly maxClockDriftMs: number
+  /** Reads a record that was folded before. */
+  record(logId: LogId, counter: number, view: ReadView): Promise<ThreadRecord>
+  /** An explicit write transaction is open: what it read must not change under it. */
+  transactionOpen(): boolean
+}
+
+/** Turns records of the thread into rows of instances, histories, refusals and indexes. */
+export class Folder {
+  readonly #components: FolderComponents
+
+  constructor(components: FolderComponents) {
+    this.#components = components
+  }
+
+  async fold(
+    records: readonly ThreadRecord[],
+    context: FoldContext,
+    definition: DatabaseDefinition,
+  ): Promise<FoldOutcome> {
+    if (!context.local && this.#components.transactionOpen()) return waiting(records, { kind: 'transaction' })
+    const { admitted, cursors, waits } = this.#admit(records, context)
+    try {
+      const result = await this.#run({ records: admitted, rejudge: [] }, context, definition)
+      if (context.local) refuseDenied(result)
+      return { ...this.#rows(result, definition), cursors, waits }
+    } catch (error) {
+      if (context.local || !hasCode(error, 'SANDBOX_DOWN')) throw error
+      return waiting(records, { kind: 'sandbox' })
+    }
+  }
+
+  /** Judges the events of a collection again, from a time on. */
+  async rejudge(
+    rejudge: Rejudge,
+    view: ReadView,
+    definition: DatabaseDefinition,
+  ): Promise<{ operations: Operation[]; changes: Change[] }> {
+    const work = { records: [], rejudge: [rejudge] }
+    return this.#rows(await this.#run(work, { view, local: false }, definition), definition)
+  }
+
+  /** Gives records their positions; those ahead of the clock, and what follows them in their log, stay behind. */
+  #admit(records: readonly ThreadRecord[], context: FoldContext): Admission {
+    const cursors = new Map<LogId, Cursor>()
+    const waits = new Map<LogId, WaitReason>()
+    const admitted: FoldRecord[] = []
+    const { clock, maxClockDriftMs } = this.#components
+    const horizon = BigInt(clock.nowMs() + maxClockDriftMs) * NS_PER_MS
+    for (const record of records) {
+      const { logId, counter } = record
+      if (waits.has(logId)) continue
+      const previous = cursors.get(logId) ?? context.cursors.get(logId)
+      const folded = foldRecord(record, previous?.time ?? 0n)
+      const { time } = folded.position
+      if (!context.local && time > horizon) {
+        waits.set(logId, { kind: 'clock', untilMs: Number(time / NS_PER_MS) - maxClockDriftMs })
+        continue
+      }
+      admitted.push(folded)
+      cursors.set(logId, { counter, time })
+    }
+    return { admitted, cursors, waits }
+  }
+
+  #run(
+    work: { records: readonly FoldRecord[]; rejudge: readonly Rejudge[] },
+    context: Pick<FoldContext, 'view' | 'local'>,
+    definition: DatabaseDefinition,
+  ): Promise<FoldResult> {
+    const { sandbox, thread } = this.#components
+    const { view, local } = context
+    const state = createFoldState({
+      view,
+      thread,
+      generation: definition.generation,
+      record: async (position) => {
+        const record = await this.#components.record(position.logId, position.counter, view)
+        return { position, writer: record.author, content: contentOf(record) }
+      },
+    })
+    return fold(work.records, work.rejudge, {
+      state,
+      judge: { judge: (requests) => sandbox.judge(requests, { budget: local ? 'author' : 'judge' }) },
+      validators: (collection) => validatorsOf(definition, collection),
+      pause: () => new Promise((resolve) => setImmediate(resolve)),
+    })
+  }
+
+  #rows(result: FoldResult, definition: DatabaseDefinition): { operations: Operation[]; changes: Change[] } {
+    const { thread } = this.#components
+    const { operations, changes } = foldOperations(result, thread, definition.generation)
+    for (const { key, before, after } of result.instances) {
+      const indexed = definition.collections.find((each) => each.name === key.collection)?.indexes ?? []
+      if (indexed.length === 0) continue
+      const place = { thread, generation: definition.generation, id: key.id }
+      operations.push(...indexOperations(indexed, place, { before: before?.document, after: after.document }))
+    }
+    return { operations, changes }
+  }
+}
+
+interface Admission {
+  readonly admitted: FoldRecord[]
+  readonly cursors: Map<LogId, Cursor>
+  readonly waits: Map<LogId, WaitReason>
+}
+
+function foldRecord(record: ThreadRecord, previousTime: bigint): FoldRecord {
+  const content = contentOf(record)
+  const position = positionOf(record, content.kind === 'events' ? content.events : [], previousTime)
+  return { position, writer: record.author, content }
+}
+
+function contentOf(record: ThreadRecord): Content {
+  return readContent(record.author === undefined ? undefined : record.body)
+}
+
+function waiting(records: readonly ThreadRecord[], reason: WaitReason): FoldOutcome {
+  const waits = new Map(records.map((record) => [record.logId, reason]))
+  return { operations: [], changes: [], cursors: new Map(), waits }
+}
+
+/** A record written here is not stored if it would have no effect. */
+function refuseDenied(result: FoldResult): void {
+  const [refused] = result.refusals.put
+  if (refused !== undefined) throw new ThreadsError('WRITE_DENIED', refused.message)
+}

@@ -1,0 +1,63 @@
+import type { Action } from './actions.ts'
+import type { CollectionWrites } from './collection-writes.ts'
+import type { Collection, DocumentBytes } from './index.ts'
+import type { Query } from './query/query.ts'
+import type { InstanceReader } from './reader.ts'
+
+/** One operation: its answer, and the actions that must be stored before it is given. */
+export type SingleWork<T> = (reader: InstanceReader) => Promise<{ result: T; actions: readonly Action[] }>
+
+export interface SingleOperationsComponents {
+  /** Shows what is stored. */
+  readonly reader: InstanceReader
+  readonly writes: CollectionWrites
+  /** Runs `work` alone among the writers of the database, stores its actions, answers when they are durable. */
+  write<T>(work: SingleWork<T>): Promise<T>
+}
+
+/** Operations that are each a transaction of their own. */
+export class SingleOperations implements Collection {
+  readonly #components: SingleOperationsComponents
+
+  constructor(components: SingleOperationsComponents) {
+    this.#components = components
+  }
+
+  has(ids: readonly string[]): Promise<boolean> {
+    return this.#components.reader.has(ids)
+  }
+
+  find(query: Query): Promise<DocumentBytes[]> {
+    return this.#components.reader.find(query)
+  }
+
+  findById(id: string): Promise<DocumentBytes> {
+    return this.#components.reader.findById(id)
+  }
+
+  create(documents: readonly DocumentBytes[]): Promise<string[]> {
+    return this.#components.write(async (reader) => {
+      const actions: Action[] = []
+      for (const document of documents) actions.push(await this.#components.writes.create(document, reader))
+      return { result: actions.map((action) => action.id), actions }
+    })
+  }
+
+  save(documents: readonly DocumentBytes[]): Promise<void> {
+    return this.#components.write(async (reader) => ({
+      result: undefined,
+      actions: await this.#components.writes.saveAll(documents, reader),
+    }))
+  }
+
+  verify(documents: readonly DocumentBytes[]): Promise<void> {
+    return this.#components.writes.verify(documents, this.#components.reader)
+  }
+
+  delete(ids: readonly string[]): Promise<void> {
+    return this.#components.write(async (reader) => ({
+      result: undefined,
+      actions: await this.#components.writes.deleteAll(ids, { reader, pending: [] }),
+    }))
+  }
+}
