@@ -41,7 +41,7 @@ async function startParts(config: Config, logger: Logger, parts: Parts): Promise
   parts.add('net', () => net.stop())
 
   // Databases take their threads before the host listens, so that no record arrives without its owner.
-  const databases = await createDb({ net, store, clock, random, logger })
+  const databases = await createDb({ net, store, clock, logger })
   parts.add('databases', () => databases.close())
   await net.start()
 

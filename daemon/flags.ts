@@ -46,7 +46,6 @@ export interface Flag<T> {
 export const bad: unique symbol = Symbol('bad value')
 
 const MIB = 1024 * 1024
-const DAY_MS = 86_400_000
 
 /** The one table of settings: reading, checking and help all come from it. */
 export const FLAGS: { readonly [Name in keyof Config]: Flag<Config[Name]> } = {
@@ -56,12 +55,12 @@ export const FLAGS: { readonly [Name in keyof Config]: Flag<Config[Name]> } = {
   apiAddr: hostPort('/ip4/127.0.0.1/tcp/6006', 'where clients reach the daemon: gRPC'),
   apiProxyAddr: hostPort('/ip4/127.0.0.1/tcp/6007', 'where browsers reach the daemon: gRPC-Web'),
   connHighWater: wholeNumber('400', [1, 100_000], 'connections above which idle ones are closed'),
-  keepAliveInterval: duration('5s', [1000, DAY_MS], 'time between pings on websockets'),
+  keepAliveInterval: duration('5s', ['1s', '24h'], 'time between pings on websockets'),
   disableNetPulling: boolean('do not ask other hosts for records at intervals'),
   netPullingLimit: wholeNumber('10000', [1, 1_000_000], 'records of a log asked for at once'),
-  netPullingStartAfter: duration('1s', [1, DAY_MS], 'time from start to the first pull'),
-  netPullingInitialInterval: duration('1s', [1, DAY_MS], 'length of the first pull cycle'),
-  netPullingInterval: duration('10s', [1, DAY_MS], 'length of later pull cycles'),
+  netPullingStartAfter: duration('1s', ['1ms', '24h'], 'time from start to the first pull'),
+  netPullingInitialInterval: duration('1s', ['1ms', '24h'], 'length of the first pull cycle'),
+  netPullingInterval: duration('10s', ['1ms', '24h'], 'length of later pull cycles'),
   debug: boolean('the same as -logLevel debug'),
   logLevel: oneOf(['warn', 'debug', 'info', 'error'], 'least level of the lines written to stderr'),
   logFile: optional({ default: '', help: 'file that gets the log too', kind: 'a file', parse: (text) => text }),
@@ -82,7 +81,7 @@ export const OTHER_FLAGS: Readonly<Record<string, { flag: Flag<unknown>; why: st
     flag: wholeNumber('100', [0, 100_000], 'no effect'),
     why: 'idle connections are closed above -connHighWater only',
   },
-  connGracePeriod: { flag: duration('20s', [0, DAY_MS], 'no effect'), why: 'connections in use are never closed' },
+  connGracePeriod: { flag: duration('20s', ['0s', '24h'], 'no effect'), why: 'connections in use are never closed' },
   disableExchangeEdgesMigration: { flag: boolean('no effect'), why: 'there is nothing to migrate' },
   enableNetPubsub: { flag: boolean('no effect'), why: 'records reach other hosts by push and pull' },
   badgerLowMem: { flag: boolean('no effect'), why: 'the store needs little memory as it is' },
@@ -120,14 +119,15 @@ function wholeNumber(byDefault: string, [min, max]: readonly [number, number], h
   }
 }
 
-function duration(byDefault: string, [min, max]: readonly [number, number], help: string): Flag<number> {
+function duration(byDefault: string, [min, max]: readonly [string, string], help: string): Flag<number> {
+  const [minMs = 0, maxMs = 0] = [parseDuration(min), parseDuration(max)]
   return {
     default: byDefault,
     help,
-    kind: `a duration from ${min}ms to ${max / 3_600_000}h, like 20s, 1m30s or 500ms`,
+    kind: `a duration from ${min} to ${max}, like 20s, 1m30s or 500ms`,
     parse(text) {
       const ms = parseDuration(text)
-      return ms !== undefined && ms >= min && ms <= max ? ms : bad
+      return ms !== undefined && ms >= minMs && ms <= maxMs ? ms : bad
     },
   }
 }
