@@ -14,7 +14,7 @@ import {
   verify,
 } from 'node:crypto'
 import { BoundedCache } from './bounded-cache.ts'
-import { bytesKey, concatBytes, fromHex } from './bytes.ts'
+import { bytesKey, concatBytes, fromHex, toHex } from './bytes.ts'
 import type { Random } from './clock.ts'
 import { ThreadsError } from './errors.ts'
 
@@ -22,6 +22,19 @@ const CACHED_KEYS = 4096
 /** DER around the 32 bytes of an Ed25519 key (RFC 8410). */
 const ED25519_PKCS8 = fromHex('302e020100300506032b657004220420')
 const ED25519_SPKI = fromHex('302a300506032b6570032100')
+/**
+ * The points of order 8 or less, in all their encodings with the sign bit cleared. Anyone can sign anything for such a
+ * key. Versions of OpenSSL differ on them, and hosts must not.
+ */
+const SMALL_ORDER: ReadonlySet<string> = new Set([
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+])
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 
@@ -45,11 +58,12 @@ export function ed25519Sign(seed: Uint8Array, message: Uint8Array): Uint8Array {
   return plain(sign(null, message, privateKeyObject(seed)))
 }
 
-/** False also for a key that is no point of the curve and for a signature of another length. */
+/** False also for a key that is no point of the curve or one of small order, and for a signature of another length. */
 export function ed25519Verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   const key = bytesKey(publicKey)
   let object = publicKeys.get(key)
   if (object === undefined) {
+    if (hasSmallOrder(publicKey)) return false
     object = createPublicKey({ key: Buffer.from(concatBytes(ED25519_SPKI, publicKey)), format: 'der', type: 'spki' })
     publicKeys.set(key, object)
   }
@@ -99,6 +113,12 @@ export function aesGcmDecrypt(key: Uint8Array, sealed: Uint8Array): Uint8Array |
     return undefined
   }
   return plain(plaintext)
+}
+
+function hasSmallOrder(publicKey: Uint8Array): boolean {
+  const point = publicKey.slice()
+  point[31] = (point[31] ?? 0) & 0x7f
+  return SMALL_ORDER.has(toHex(point))
 }
 
 function privateKeyObject(seed: Uint8Array): KeyObject {

@@ -4,12 +4,13 @@
  */
 import type { CID } from 'multiformats/cid'
 import { type Address, addressToBytes } from './address.ts'
-import { compareBytes } from './bytes.ts'
+import { compareBytes, EMPTY_BYTES } from './bytes.ts'
 import { type LogId, peerIdToBytes } from './peer-id.ts'
 
 export interface HeadEntry {
   readonly logId: LogId
-  readonly head: CID
+  /** Absent where a request for records names a log from its start: then the log alone counts. */
+  readonly head?: CID
 }
 
 export interface AddressEntry {
@@ -17,11 +18,12 @@ export interface AddressEntry {
   readonly address: Address
 }
 
-type Pair = readonly [log: Uint8Array, value: Uint8Array]
+/** A log id and a head or an address, in binary. */
+export type EdgePair = readonly [log: Uint8Array, value: Uint8Array]
 
-/** Of the logs that have a head, in any order; 0 if there are none. */
+/** Of the logs of a thread that have a head, in any order; 0 if there are none. */
 export function headsEdge(entries: readonly HeadEntry[]): bigint {
-  return edgeOf(entries.map(({ logId, head }) => [peerIdToBytes(logId), head.bytes]))
+  return edgeOf(entries.map(({ logId, head }) => [peerIdToBytes(logId), head?.bytes ?? EMPTY_BYTES]))
 }
 
 /** Of all addresses of all logs, in any order; 0 if there are none. */
@@ -29,10 +31,11 @@ export function addressesEdge(entries: readonly AddressEntry[]): bigint {
   return edgeOf(entries.map(({ logId, address }) => [peerIdToBytes(logId), addressToBytes(address)]))
 }
 
-function edgeOf(pairs: Pair[]): bigint {
+/** Edge over pairs in any order; 0 if there are none. */
+export function edgeOf(pairs: readonly EdgePair[]): bigint {
   if (pairs.length === 0) return 0n
-  pairs.sort((a, b) => compareBytes(a[0], b[0]) || compareBytes(a[1], b[1]))
-  return fnv1a64(pairs.flat())
+  const ordered = pairs.toSorted((a, b) => compareBytes(a[0], b[0]) || compareBytes(a[1], b[1]))
+  return fnv1a64(ordered.flat())
 }
 
 /**

@@ -87,25 +87,43 @@ function multihashOfText(text: string): Uint8Array {
   const version = idVarint(cid, 0)
   if (version.value !== 1n) throw new ThreadsError('INVALID_ID', 'expected 1 as the cid version number')
   const codec = idVarint(cid, version.end)
+  const multihash = cid.subarray(codec.end)
+  if (readMultihash(multihash).end < multihash.length) {
+    throw new ThreadsError('INVALID_ID', 'trailing bytes in data buffer passed to cid Cast')
+  }
   if (codec.value !== LIBP2P_KEY_CODEC) {
     throw new ThreadsError('INVALID_ID', `can't convert CID of type ${codec.value} to a peer ID`)
   }
-  return cid.subarray(codec.end)
+  return multihash
 }
 
-function splitMultihash(bytes: Uint8Array): { code: bigint; digest: Uint8Array } {
+/** Checks that the bytes are one multihash and nothing else. */
+function splitMultihash(bytes: Uint8Array): Multihash {
+  const multihash = readMultihash(bytes)
+  const { length } = multihash.digest
+  if (multihash.end < bytes.length) {
+    // Go names the same length twice.
+    throw new ThreadsError('INVALID_ID', `multihash length inconsistent: expected ${length}, got ${length}`)
+  }
+  return multihash
+}
+
+interface Multihash {
+  readonly code: bigint
+  readonly digest: Uint8Array
+  /** Offset of the byte after it. */
+  readonly end: number
+}
+
+function readMultihash(bytes: Uint8Array): Multihash {
   if (bytes.length < 2) throw new ThreadsError('INVALID_ID', 'multihash too short. must be >= 2 bytes')
   const code = idVarint(bytes, 0)
   const length = idVarint(bytes, code.end)
-  const left = bytes.length - length.end
-  if (length.value > BigInt(left)) {
+  if (length.value > BigInt(bytes.length - length.end)) {
     throw new ThreadsError('INVALID_ID', 'length greater than remaining number of bytes in buffer')
   }
-  if (length.value < BigInt(left)) {
-    // Go names the same length twice.
-    throw new ThreadsError('INVALID_ID', `multihash length inconsistent: expected ${length.value}, got ${length.value}`)
-  }
-  return { code: code.value, digest: bytes.subarray(length.end) }
+  const end = length.end + Number(length.value)
+  return { code: code.value, digest: bytes.subarray(length.end, end), end }
 }
 
 function idVarint(bytes: Uint8Array, offset: number): { value: bigint; end: number } {
