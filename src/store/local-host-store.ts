@@ -49,7 +49,9 @@ export class LocalHostStore implements HostStore {
       feedBytes: options.feedBytes,
       tailBytes: TAIL_BYTES,
       onOverfull: () => {
-        this.#trimming ??= this.#trim()
+        this.#trimming ??= this.#trim().finally(() => {
+          this.#trimming = undefined
+        })
       },
     })
     this.committer = new GroupCommitter(
@@ -137,7 +139,6 @@ export class LocalHostStore implements HostStore {
     } catch (error) {
       this.#components.logger.warn({ error }, 'the commit journal was not trimmed')
     }
-    this.#trimming = undefined
   }
 
   #failed(error: ThreadsError): void {
@@ -157,7 +158,7 @@ export class LocalHostStore implements HostStore {
       } catch (error) {
         logger.error({ error, delayMs }, 'the store could not be opened again')
       }
-      await this.#pause(delayMs)
+      if (!signal.aborted) await this.#pause(delayMs)
     }
   }
 
@@ -177,11 +178,15 @@ export class LocalHostStore implements HostStore {
   #pause(delayMs: number): Promise<void> {
     const { signal } = this.#closing
     return new Promise((resolve) => {
-      const cancel = this.#components.clock.after(delayMs, resolve)
-      signal.addEventListener('abort', () => {
+      const stop = (): void => {
         cancel()
         resolve()
+      }
+      const cancel = this.#components.clock.after(delayMs, () => {
+        signal.removeEventListener('abort', stop)
+        resolve()
       })
+      signal.addEventListener('abort', stop, { once: true })
     })
   }
 }
