@@ -1,3 +1,4 @@
+import { ThreadsError } from '../../core/errors.ts'
 import type { Judge, JudgeRequest, Verdict } from './judge.ts'
 import type { EventRecord } from './record-events.ts'
 import { reasonText, REASONS, type ReasonCode } from './reasons.ts'
@@ -23,12 +24,12 @@ const REFUSALS = { denied: REASONS.denied, threw: REASONS.threw, limit: REASONS.
 
 /** Which events of a record meet a validator: the one of their collection in force at the time of the record. */
 export function judgedEvents(
-  { record, events }: EventRecord,
+  { position, events }: EventRecord,
   validators: (collection: string) => readonly ValidatorEntry[],
 ): JudgedEvent[] {
   const judged: JudgedEvent[] = []
   for (const event of events) {
-    const entry = inForce(validators(event.collection), record.position.time)
+    const entry = inForce(validators(event.collection), position.time)
     if (entry !== undefined) judged.push({ event, entry })
   }
   return judged
@@ -36,10 +37,12 @@ export function judgedEvents(
 
 /** Judges several records in one call: one decision for the requests of each. One refused event refuses its record. */
 export async function decide(judge: Judge, records: readonly (readonly JudgeRequest[])[]): Promise<Decision[]> {
-  const verdicts = await judge.judge(records.flat())
+  const requests = records.flat()
+  const verdicts = await judge.judge(requests)
+  if (verdicts.length !== requests.length) throw new ThreadsError('INTERNAL', 'the judge left requests unanswered')
   let start = 0
-  return records.map((requests) => {
-    const end = start + requests.length
+  return records.map(({ length }) => {
+    const end = start + length
     const decision = decisionOf(verdicts.slice(start, end))
     start = end
     return decision

@@ -6,12 +6,11 @@
 import type { Identity } from '../../core/identity.ts'
 import { equalBytes } from '../../core/bytes.ts'
 import { comparePositions, type Position } from './position.ts'
-import { keyName, type RecordLoader, type Touch } from './record-events.ts'
+import { keyName, type RecordLoader, type Touch, touchOf } from './record-events.ts'
 import { REASONS } from './reasons.ts'
 import { applyEvent, StoredDocument } from './rules.ts'
 import { documentHash, type FoldState, type HistoryEntry, type InstanceKey, type InstanceState } from './state.ts'
 import { KEEP_EVERY, NO_HASH } from './state.ts'
-import type { Feed } from './timeline.ts'
 
 /** What tells two states of an instance apart. */
 export interface StateMark {
@@ -37,6 +36,15 @@ export interface Lane {
   feed: Feed | undefined
   /** All later records are visited anyhow. */
   streamed: boolean
+}
+
+/** The later entries of a dirty lane, read in pages. */
+export interface Feed {
+  readonly key: InstanceKey
+  page: HistoryEntry[]
+  index: number
+  /** The lane is clean: what is left does not matter. */
+  stopped: boolean
 }
 
 const NOTHING: LaneState = { document: undefined, hash: NO_HASH, creator: undefined }
@@ -109,9 +117,8 @@ async function replay(lane: Lane, before: Position, { state, loader }: HistorySo
     }
     let after = lane.state
     if (entry.reason === REASONS.accepted) {
-      const { record, touches } = await loader.load(entry.position)
-      const touch = touches.get(keyName(lane.key))
-      if (touch !== undefined) after = applyTouch(lane.state, touch, record.writer).after
+      const record = await loader.load(entry.position)
+      after = applyTouch(lane.state, touchOf(record, keyName(lane.key)), record.writer).after
     }
     begin(lane, entry.position, after)
     lane.sinceKept += 1

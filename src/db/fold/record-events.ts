@@ -1,4 +1,5 @@
 import { bytesKey } from '../../core/bytes.ts'
+import { ThreadsError } from '../../core/errors.ts'
 import type { Position } from './position.ts'
 import type { FoldRecord, FoldState, InstanceKey } from './state.ts'
 import type { FoldEvent } from './well-formed.ts'
@@ -9,9 +10,8 @@ export interface Touch {
   readonly events: FoldEvent[]
 }
 
-/** A well-formed record with its events by instance. */
-export interface EventRecord {
-  readonly record: FoldRecord
+/** A record with its events by instance. One that is refused whole has none. */
+export interface EventRecord extends FoldRecord {
   readonly events: readonly FoldEvent[]
   /** By `keyName`. */
   readonly touches: ReadonlyMap<string, Touch>
@@ -22,7 +22,6 @@ export function keyName({ collection, id }: InstanceKey): string {
   return `${collection}/${id}`
 }
 
-/** Groups the events of a record. One that is refused whole touches nothing. */
 export function byInstance(record: FoldRecord): EventRecord {
   const events = record.content.kind === 'events' ? record.content.events : []
   const touches = new Map<string, Touch>()
@@ -33,7 +32,14 @@ export function byInstance(record: FoldRecord): EventRecord {
     if (touch === undefined) touches.set(name, { key, events: [event] })
     else touch.events.push(event)
   }
-  return { record, events, touches }
+  return { ...record, events, touches }
+}
+
+/** What a record does to an instance of which the history says that it touches it. Throws STORE_CORRUPT. */
+export function touchOf(record: EventRecord, name: string): Touch {
+  const touch = record.touches.get(name)
+  if (touch !== undefined) return touch
+  throw new ThreadsError('STORE_CORRUPT', 'the history of an instance names a record that does not touch it')
 }
 
 /** What a loaded record is taken to cost beside its patches, for each event. */

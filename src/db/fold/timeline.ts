@@ -1,23 +1,14 @@
 import { Heap } from './heap.ts'
-import type { Lane } from './lane.ts'
+import type { Feed, Lane } from './lane.ts'
 import { comparePositions, type Position } from './position.ts'
-import { keyName } from './record-events.ts'
-import type { FoldRecord, FoldState, HistoryEntry, HistoryMark, InstanceKey } from './state.ts'
-
-/** The later entries of a dirty lane, read in pages. */
-export interface Feed {
-  readonly key: InstanceKey
-  page: HistoryEntry[]
-  index: number
-  /** The lane is clean: what is left does not matter. */
-  stopped: boolean
-}
+import { type EventRecord, keyName } from './record-events.ts'
+import type { FoldState, HistoryEntry, HistoryMark } from './state.ts'
 
 /** A record to visit. */
 export interface Stop {
   readonly position: Position
   /** The record, if it is new. */
-  readonly record: FoldRecord | undefined
+  readonly record: EventRecord | undefined
   /** Stored entries of the record that are known, by `keyName`. */
   readonly entries: ReadonlyMap<string, HistoryEntry>
   /** The validators of the record changed. */
@@ -33,14 +24,14 @@ const NO_ENTRIES: ReadonlyMap<string, HistoryEntry> = new Map()
  */
 export class Timeline {
   readonly #state: FoldState
-  readonly #records: readonly FoldRecord[]
+  readonly #records: readonly EventRecord[]
   readonly #marks: readonly HistoryMark[]
   readonly #feeds = new Heap<Feed>((a, b) => comparePositions(headOf(a).position, headOf(b).position))
   #nextRecord = 0
   #nextMark = 0
 
   /** Both lists in order of position. */
-  constructor(state: FoldState, records: readonly FoldRecord[], marks: readonly HistoryMark[]) {
+  constructor(state: FoldState, records: readonly EventRecord[], marks: readonly HistoryMark[]) {
     this.#state = state
     this.#records = records
     this.#marks = marks
@@ -81,7 +72,7 @@ export class Timeline {
     return position
   }
 
-  #takeRecord(position: Position): FoldRecord | undefined {
+  #takeRecord(position: Position): EventRecord | undefined {
     const record = this.#records[this.#nextRecord]
     if (record === undefined || comparePositions(record.position, position) !== 0) return undefined
     this.#nextRecord += 1
