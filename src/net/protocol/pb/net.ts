@@ -6,18 +6,6 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import {
-  type CallOptions,
-  type ChannelCredentials,
-  Client,
-  type ClientOptions,
-  type ClientUnaryCall,
-  type handleUnaryCall,
-  makeGenericClientConstructor,
-  type Metadata,
-  type ServiceError,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
 
 /**
  * Peer to peer: the service that hosts offer each other on libp2p protocol /thread/0.0.1.
@@ -26,134 +14,138 @@ import {
 
 /** A log as one host tells it to another. */
 export interface Log {
-  ID: Buffer;
-  pubKey: Buffer;
-  addrs: Buffer[];
+  ID?: Uint8Array | undefined;
+  pubKey?: Uint8Array | undefined;
+  addrs?:
+    | Uint8Array[]
+    | undefined;
   /** CID of the newest record. go-threads needs the field even when it is empty. */
-  head: Buffer;
-  counter: bigint;
+  head?: Uint8Array | undefined;
+  counter?: bigint | undefined;
 }
 
 /** The stored blocks of one record. */
 export interface Log_Record {
-  recordNode: Buffer;
-  eventNode: Buffer;
-  headerNode: Buffer;
-  bodyNode: Buffer;
+  recordNode?: Uint8Array | undefined;
+  eventNode?: Uint8Array | undefined;
+  headerNode?: Uint8Array | undefined;
+  bodyNode?: Uint8Array | undefined;
 }
 
 export interface GetLogsRequest {
-  body: GetLogsRequest_Body | undefined;
+  body?: GetLogsRequest_Body | undefined;
 }
 
 export interface GetLogsRequest_Body {
-  threadID: Buffer;
-  serviceKey: Buffer;
+  threadID?: Uint8Array | undefined;
+  serviceKey?: Uint8Array | undefined;
 }
 
 export interface GetLogsReply {
-  logs: Log[];
+  logs?: Log[] | undefined;
 }
 
 export interface PushLogRequest {
-  body: PushLogRequest_Body | undefined;
+  body?: PushLogRequest_Body | undefined;
 }
 
 export interface PushLogRequest_Body {
-  threadID: Buffer;
-  serviceKey: Buffer;
-  readKey: Buffer;
-  log: Log | undefined;
+  threadID?: Uint8Array | undefined;
+  serviceKey?: Uint8Array | undefined;
+  readKey?: Uint8Array | undefined;
+  log?: Log | undefined;
 }
 
 export interface PushLogReply {
 }
 
 export interface GetRecordsRequest {
-  body: GetRecordsRequest_Body | undefined;
+  body?: GetRecordsRequest_Body | undefined;
 }
 
 export interface GetRecordsRequest_Body {
-  threadID: Buffer;
-  serviceKey: Buffer;
-  logs: GetRecordsRequest_Body_LogEntry[];
+  threadID?: Uint8Array | undefined;
+  serviceKey?: Uint8Array | undefined;
+  logs?: GetRecordsRequest_Body_LogEntry[] | undefined;
 }
 
 export interface GetRecordsRequest_Body_LogEntry {
-  logID: Buffer;
-  offset: Buffer;
-  limit: number;
-  counter: bigint;
+  logID?: Uint8Array | undefined;
+  offset?: Uint8Array | undefined;
+  limit?: number | undefined;
+  counter?: bigint | undefined;
 }
 
 export interface GetRecordsReply {
-  logs: GetRecordsReply_LogEntry[];
+  logs?: GetRecordsReply_LogEntry[] | undefined;
 }
 
 export interface GetRecordsReply_LogEntry {
-  logID: Buffer;
-  records: Log_Record[];
-  log: Log | undefined;
+  logID?: Uint8Array | undefined;
+  records?: Log_Record[] | undefined;
+  log?: Log | undefined;
 }
 
 export interface PushRecordRequest {
-  body: PushRecordRequest_Body | undefined;
-  counter: bigint;
+  body?: PushRecordRequest_Body | undefined;
+  counter?: bigint | undefined;
 }
 
 export interface PushRecordRequest_Body {
-  threadID: Buffer;
-  logID: Buffer;
-  record: Log_Record | undefined;
+  threadID?: Uint8Array | undefined;
+  logID?: Uint8Array | undefined;
+  record?: Log_Record | undefined;
 }
 
 export interface PushRecordReply {
 }
 
 export interface ExchangeEdgesRequest {
-  body: ExchangeEdgesRequest_Body | undefined;
+  body?: ExchangeEdgesRequest_Body | undefined;
 }
 
 export interface ExchangeEdgesRequest_Body {
-  threads: ExchangeEdgesRequest_Body_ThreadEntry[];
+  threads?: ExchangeEdgesRequest_Body_ThreadEntry[] | undefined;
 }
 
 export interface ExchangeEdgesRequest_Body_ThreadEntry {
-  threadID: Buffer;
-  addressEdge: bigint;
-  headsEdge: bigint;
+  threadID?: Uint8Array | undefined;
+  addressEdge?: bigint | undefined;
+  headsEdge?: bigint | undefined;
 }
 
 export interface ExchangeEdgesReply {
-  edges: ExchangeEdgesReply_ThreadEdges[];
+  edges?: ExchangeEdgesReply_ThreadEdges[] | undefined;
 }
 
 export interface ExchangeEdgesReply_ThreadEdges {
-  threadID: Buffer;
-  exists: boolean;
-  addressEdge: bigint;
-  headsEdge: bigint;
+  threadID?: Uint8Array | undefined;
+  exists?: boolean | undefined;
+  addressEdge?: bigint | undefined;
+  headsEdge?: bigint | undefined;
 }
 
 function createBaseLog(): Log {
-  return { ID: Buffer.alloc(0), pubKey: Buffer.alloc(0), addrs: [], head: Buffer.alloc(0), counter: 0n };
+  return { ID: undefined, pubKey: undefined, addrs: [], head: undefined, counter: undefined };
 }
 
 export const Log: MessageFns<Log> = {
   encode(message: Log, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.ID.length !== 0) {
+    if (message.ID !== undefined) {
       writer.uint32(10).bytes(message.ID);
     }
-    if (message.pubKey.length !== 0) {
+    if (message.pubKey !== undefined) {
       writer.uint32(18).bytes(message.pubKey);
     }
-    for (const v of message.addrs) {
-      writer.uint32(26).bytes(v!);
+    if (message.addrs !== undefined && message.addrs.length !== 0) {
+      for (const v of message.addrs) {
+        writer.uint32(26).bytes(v!);
+      }
     }
-    if (message.head.length !== 0) {
+    if (message.head !== undefined) {
       writer.uint32(34).bytes(message.head);
     }
-    if (message.counter !== 0n) {
+    if (message.counter !== undefined) {
       if (BigInt.asIntN(64, message.counter) !== message.counter) {
         throw new globalThis.Error("value provided for field message.counter of type int64 too large");
       }
@@ -180,7 +172,7 @@ export const Log: MessageFns<Log> = {
               break;
             }
 
-            message.ID = Buffer.from(reader.bytes());
+            message.ID = reader.bytes();
             continue;
           }
           case 2: {
@@ -188,7 +180,7 @@ export const Log: MessageFns<Log> = {
               break;
             }
 
-            message.pubKey = Buffer.from(reader.bytes());
+            message.pubKey = reader.bytes();
             continue;
           }
           case 3: {
@@ -196,7 +188,10 @@ export const Log: MessageFns<Log> = {
               break;
             }
 
-            message.addrs.push(Buffer.from(reader.bytes()));
+            const el = reader.bytes();
+            if (el !== undefined) {
+              message.addrs!.push(el);
+            }
             continue;
           }
           case 4: {
@@ -204,7 +199,7 @@ export const Log: MessageFns<Log> = {
               break;
             }
 
-            message.head = Buffer.from(reader.bytes());
+            message.head = reader.bytes();
             continue;
           }
           case 5: {
@@ -226,42 +221,24 @@ export const Log: MessageFns<Log> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
-
-  create(base?: DeepPartial<Log>): Log {
-    return Log.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<Log>): Log {
-    const message = createBaseLog();
-    message.ID = object.ID ?? Buffer.alloc(0);
-    message.pubKey = object.pubKey ?? Buffer.alloc(0);
-    message.addrs = object.addrs?.map((e) => e) || [];
-    message.head = object.head ?? Buffer.alloc(0);
-    message.counter = (object.counter !== undefined && object.counter !== null) ? BigInt(object.counter) : 0n;
-    return message;
-  },
 };
 
 function createBaseLog_Record(): Log_Record {
-  return {
-    recordNode: Buffer.alloc(0),
-    eventNode: Buffer.alloc(0),
-    headerNode: Buffer.alloc(0),
-    bodyNode: Buffer.alloc(0),
-  };
+  return { recordNode: undefined, eventNode: undefined, headerNode: undefined, bodyNode: undefined };
 }
 
 export const Log_Record: MessageFns<Log_Record> = {
   encode(message: Log_Record, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.recordNode.length !== 0) {
+    if (message.recordNode !== undefined) {
       writer.uint32(10).bytes(message.recordNode);
     }
-    if (message.eventNode.length !== 0) {
+    if (message.eventNode !== undefined) {
       writer.uint32(18).bytes(message.eventNode);
     }
-    if (message.headerNode.length !== 0) {
+    if (message.headerNode !== undefined) {
       writer.uint32(26).bytes(message.headerNode);
     }
-    if (message.bodyNode.length !== 0) {
+    if (message.bodyNode !== undefined) {
       writer.uint32(34).bytes(message.bodyNode);
     }
     return writer;
@@ -285,7 +262,7 @@ export const Log_Record: MessageFns<Log_Record> = {
               break;
             }
 
-            message.recordNode = Buffer.from(reader.bytes());
+            message.recordNode = reader.bytes();
             continue;
           }
           case 2: {
@@ -293,7 +270,7 @@ export const Log_Record: MessageFns<Log_Record> = {
               break;
             }
 
-            message.eventNode = Buffer.from(reader.bytes());
+            message.eventNode = reader.bytes();
             continue;
           }
           case 3: {
@@ -301,7 +278,7 @@ export const Log_Record: MessageFns<Log_Record> = {
               break;
             }
 
-            message.headerNode = Buffer.from(reader.bytes());
+            message.headerNode = reader.bytes();
             continue;
           }
           case 4: {
@@ -309,7 +286,7 @@ export const Log_Record: MessageFns<Log_Record> = {
               break;
             }
 
-            message.bodyNode = Buffer.from(reader.bytes());
+            message.bodyNode = reader.bytes();
             continue;
           }
         }
@@ -322,18 +299,6 @@ export const Log_Record: MessageFns<Log_Record> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  create(base?: DeepPartial<Log_Record>): Log_Record {
-    return Log_Record.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<Log_Record>): Log_Record {
-    const message = createBaseLog_Record();
-    message.recordNode = object.recordNode ?? Buffer.alloc(0);
-    message.eventNode = object.eventNode ?? Buffer.alloc(0);
-    message.headerNode = object.headerNode ?? Buffer.alloc(0);
-    message.bodyNode = object.bodyNode ?? Buffer.alloc(0);
-    return message;
   },
 };
 
@@ -381,29 +346,18 @@ export const GetLogsRequest: MessageFns<GetLogsRequest> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
-
-  create(base?: DeepPartial<GetLogsRequest>): GetLogsRequest {
-    return GetLogsRequest.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<GetLogsRequest>): GetLogsRequest {
-    const message = createBaseGetLogsRequest();
-    message.body = (object.body !== undefined && object.body !== null)
-      ? GetLogsRequest_Body.fromPartial(object.body)
-      : undefined;
-    return message;
-  },
 };
 
 function createBaseGetLogsRequest_Body(): GetLogsRequest_Body {
-  return { threadID: Buffer.alloc(0), serviceKey: Buffer.alloc(0) };
+  return { threadID: undefined, serviceKey: undefined };
 }
 
 export const GetLogsRequest_Body: MessageFns<GetLogsRequest_Body> = {
   encode(message: GetLogsRequest_Body, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.threadID.length !== 0) {
+    if (message.threadID !== undefined) {
       writer.uint32(10).bytes(message.threadID);
     }
-    if (message.serviceKey.length !== 0) {
+    if (message.serviceKey !== undefined) {
       writer.uint32(18).bytes(message.serviceKey);
     }
     return writer;
@@ -427,7 +381,7 @@ export const GetLogsRequest_Body: MessageFns<GetLogsRequest_Body> = {
               break;
             }
 
-            message.threadID = Buffer.from(reader.bytes());
+            message.threadID = reader.bytes();
             continue;
           }
           case 2: {
@@ -435,7 +389,7 @@ export const GetLogsRequest_Body: MessageFns<GetLogsRequest_Body> = {
               break;
             }
 
-            message.serviceKey = Buffer.from(reader.bytes());
+            message.serviceKey = reader.bytes();
             continue;
           }
         }
@@ -449,16 +403,6 @@ export const GetLogsRequest_Body: MessageFns<GetLogsRequest_Body> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
-
-  create(base?: DeepPartial<GetLogsRequest_Body>): GetLogsRequest_Body {
-    return GetLogsRequest_Body.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<GetLogsRequest_Body>): GetLogsRequest_Body {
-    const message = createBaseGetLogsRequest_Body();
-    message.threadID = object.threadID ?? Buffer.alloc(0);
-    message.serviceKey = object.serviceKey ?? Buffer.alloc(0);
-    return message;
-  },
 };
 
 function createBaseGetLogsReply(): GetLogsReply {
@@ -467,8 +411,10 @@ function createBaseGetLogsReply(): GetLogsReply {
 
 export const GetLogsReply: MessageFns<GetLogsReply> = {
   encode(message: GetLogsReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    for (const v of message.logs) {
-      Log.encode(v!, writer.uint32(10).fork()).join();
+    if (message.logs !== undefined && message.logs.length !== 0) {
+      for (const v of message.logs) {
+        Log.encode(v!, writer.uint32(10).fork()).join();
+      }
     }
     return writer;
   },
@@ -491,7 +437,10 @@ export const GetLogsReply: MessageFns<GetLogsReply> = {
               break;
             }
 
-            message.logs.push(Log.decode(reader, reader.uint32()));
+            const el = Log.decode(reader, reader.uint32());
+            if (el !== undefined) {
+              message.logs!.push(el);
+            }
             continue;
           }
         }
@@ -504,15 +453,6 @@ export const GetLogsReply: MessageFns<GetLogsReply> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  create(base?: DeepPartial<GetLogsReply>): GetLogsReply {
-    return GetLogsReply.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<GetLogsReply>): GetLogsReply {
-    const message = createBaseGetLogsReply();
-    message.logs = object.logs?.map((e) => Log.fromPartial(e)) || [];
-    return message;
   },
 };
 
@@ -560,32 +500,21 @@ export const PushLogRequest: MessageFns<PushLogRequest> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
-
-  create(base?: DeepPartial<PushLogRequest>): PushLogRequest {
-    return PushLogRequest.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<PushLogRequest>): PushLogRequest {
-    const message = createBasePushLogRequest();
-    message.body = (object.body !== undefined && object.body !== null)
-      ? PushLogRequest_Body.fromPartial(object.body)
-      : undefined;
-    return message;
-  },
 };
 
 function createBasePushLogRequest_Body(): PushLogRequest_Body {
-  return { threadID: Buffer.alloc(0), serviceKey: Buffer.alloc(0), readKey: Buffer.alloc(0), log: undefined };
+  return { threadID: undefined, serviceKey: undefined, readKey: undefined, log: undefined };
 }
 
 export const PushLogRequest_Body: MessageFns<PushLogRequest_Body> = {
   encode(message: PushLogRequest_Body, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.threadID.length !== 0) {
+    if (message.threadID !== undefined) {
       writer.uint32(10).bytes(message.threadID);
     }
-    if (message.serviceKey.length !== 0) {
+    if (message.serviceKey !== undefined) {
       writer.uint32(18).bytes(message.serviceKey);
     }
-    if (message.readKey.length !== 0) {
+    if (message.readKey !== undefined) {
       writer.uint32(26).bytes(message.readKey);
     }
     if (message.log !== undefined) {
@@ -612,7 +541,7 @@ export const PushLogRequest_Body: MessageFns<PushLogRequest_Body> = {
               break;
             }
 
-            message.threadID = Buffer.from(reader.bytes());
+            message.threadID = reader.bytes();
             continue;
           }
           case 2: {
@@ -620,7 +549,7 @@ export const PushLogRequest_Body: MessageFns<PushLogRequest_Body> = {
               break;
             }
 
-            message.serviceKey = Buffer.from(reader.bytes());
+            message.serviceKey = reader.bytes();
             continue;
           }
           case 3: {
@@ -628,7 +557,7 @@ export const PushLogRequest_Body: MessageFns<PushLogRequest_Body> = {
               break;
             }
 
-            message.readKey = Buffer.from(reader.bytes());
+            message.readKey = reader.bytes();
             continue;
           }
           case 4: {
@@ -649,18 +578,6 @@ export const PushLogRequest_Body: MessageFns<PushLogRequest_Body> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  create(base?: DeepPartial<PushLogRequest_Body>): PushLogRequest_Body {
-    return PushLogRequest_Body.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<PushLogRequest_Body>): PushLogRequest_Body {
-    const message = createBasePushLogRequest_Body();
-    message.threadID = object.threadID ?? Buffer.alloc(0);
-    message.serviceKey = object.serviceKey ?? Buffer.alloc(0);
-    message.readKey = object.readKey ?? Buffer.alloc(0);
-    message.log = (object.log !== undefined && object.log !== null) ? Log.fromPartial(object.log) : undefined;
-    return message;
   },
 };
 
@@ -696,14 +613,6 @@ export const PushLogReply: MessageFns<PushLogReply> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  create(base?: DeepPartial<PushLogReply>): PushLogReply {
-    return PushLogReply.fromPartial(base ?? {});
-  },
-  fromPartial(_: DeepPartial<PushLogReply>): PushLogReply {
-    const message = createBasePushLogReply();
-    return message;
   },
 };
 
@@ -751,33 +660,24 @@ export const GetRecordsRequest: MessageFns<GetRecordsRequest> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
-
-  create(base?: DeepPartial<GetRecordsRequest>): GetRecordsRequest {
-    return GetRecordsRequest.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<GetRecordsRequest>): GetRecordsRequest {
-    const message = createBaseGetRecordsRequest();
-    message.body = (object.body !== undefined && object.body !== null)
-      ? GetRecordsRequest_Body.fromPartial(object.body)
-      : undefined;
-    return message;
-  },
 };
 
 function createBaseGetRecordsRequest_Body(): GetRecordsRequest_Body {
-  return { threadID: Buffer.alloc(0), serviceKey: Buffer.alloc(0), logs: [] };
+  return { threadID: undefined, serviceKey: undefined, logs: [] };
 }
 
 export const GetRecordsRequest_Body: MessageFns<GetRecordsRequest_Body> = {
   encode(message: GetRecordsRequest_Body, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.threadID.length !== 0) {
+    if (message.threadID !== undefined) {
       writer.uint32(10).bytes(message.threadID);
     }
-    if (message.serviceKey.length !== 0) {
+    if (message.serviceKey !== undefined) {
       writer.uint32(18).bytes(message.serviceKey);
     }
-    for (const v of message.logs) {
-      GetRecordsRequest_Body_LogEntry.encode(v!, writer.uint32(26).fork()).join();
+    if (message.logs !== undefined && message.logs.length !== 0) {
+      for (const v of message.logs) {
+        GetRecordsRequest_Body_LogEntry.encode(v!, writer.uint32(26).fork()).join();
+      }
     }
     return writer;
   },
@@ -800,7 +700,7 @@ export const GetRecordsRequest_Body: MessageFns<GetRecordsRequest_Body> = {
               break;
             }
 
-            message.threadID = Buffer.from(reader.bytes());
+            message.threadID = reader.bytes();
             continue;
           }
           case 2: {
@@ -808,7 +708,7 @@ export const GetRecordsRequest_Body: MessageFns<GetRecordsRequest_Body> = {
               break;
             }
 
-            message.serviceKey = Buffer.from(reader.bytes());
+            message.serviceKey = reader.bytes();
             continue;
           }
           case 3: {
@@ -816,7 +716,10 @@ export const GetRecordsRequest_Body: MessageFns<GetRecordsRequest_Body> = {
               break;
             }
 
-            message.logs.push(GetRecordsRequest_Body_LogEntry.decode(reader, reader.uint32()));
+            const el = GetRecordsRequest_Body_LogEntry.decode(reader, reader.uint32());
+            if (el !== undefined) {
+              message.logs!.push(el);
+            }
             continue;
           }
         }
@@ -830,35 +733,24 @@ export const GetRecordsRequest_Body: MessageFns<GetRecordsRequest_Body> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
-
-  create(base?: DeepPartial<GetRecordsRequest_Body>): GetRecordsRequest_Body {
-    return GetRecordsRequest_Body.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<GetRecordsRequest_Body>): GetRecordsRequest_Body {
-    const message = createBaseGetRecordsRequest_Body();
-    message.threadID = object.threadID ?? Buffer.alloc(0);
-    message.serviceKey = object.serviceKey ?? Buffer.alloc(0);
-    message.logs = object.logs?.map((e) => GetRecordsRequest_Body_LogEntry.fromPartial(e)) || [];
-    return message;
-  },
 };
 
 function createBaseGetRecordsRequest_Body_LogEntry(): GetRecordsRequest_Body_LogEntry {
-  return { logID: Buffer.alloc(0), offset: Buffer.alloc(0), limit: 0, counter: 0n };
+  return { logID: undefined, offset: undefined, limit: undefined, counter: undefined };
 }
 
 export const GetRecordsRequest_Body_LogEntry: MessageFns<GetRecordsRequest_Body_LogEntry> = {
   encode(message: GetRecordsRequest_Body_LogEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.logID.length !== 0) {
+    if (message.logID !== undefined) {
       writer.uint32(10).bytes(message.logID);
     }
-    if (message.offset.length !== 0) {
+    if (message.offset !== undefined) {
       writer.uint32(18).bytes(message.offset);
     }
-    if (message.limit !== 0) {
+    if (message.limit !== undefined) {
       writer.uint32(24).int32(message.limit);
     }
-    if (message.counter !== 0n) {
+    if (message.counter !== undefined) {
       if (BigInt.asIntN(64, message.counter) !== message.counter) {
         throw new globalThis.Error("value provided for field message.counter of type int64 too large");
       }
@@ -885,7 +777,7 @@ export const GetRecordsRequest_Body_LogEntry: MessageFns<GetRecordsRequest_Body_
               break;
             }
 
-            message.logID = Buffer.from(reader.bytes());
+            message.logID = reader.bytes();
             continue;
           }
           case 2: {
@@ -893,7 +785,7 @@ export const GetRecordsRequest_Body_LogEntry: MessageFns<GetRecordsRequest_Body_
               break;
             }
 
-            message.offset = Buffer.from(reader.bytes());
+            message.offset = reader.bytes();
             continue;
           }
           case 3: {
@@ -923,18 +815,6 @@ export const GetRecordsRequest_Body_LogEntry: MessageFns<GetRecordsRequest_Body_
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
-
-  create(base?: DeepPartial<GetRecordsRequest_Body_LogEntry>): GetRecordsRequest_Body_LogEntry {
-    return GetRecordsRequest_Body_LogEntry.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<GetRecordsRequest_Body_LogEntry>): GetRecordsRequest_Body_LogEntry {
-    const message = createBaseGetRecordsRequest_Body_LogEntry();
-    message.logID = object.logID ?? Buffer.alloc(0);
-    message.offset = object.offset ?? Buffer.alloc(0);
-    message.limit = object.limit ?? 0;
-    message.counter = (object.counter !== undefined && object.counter !== null) ? BigInt(object.counter) : 0n;
-    return message;
-  },
 };
 
 function createBaseGetRecordsReply(): GetRecordsReply {
@@ -943,8 +823,10 @@ function createBaseGetRecordsReply(): GetRecordsReply {
 
 export const GetRecordsReply: MessageFns<GetRecordsReply> = {
   encode(message: GetRecordsReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    for (const v of message.logs) {
-      GetRecordsReply_LogEntry.encode(v!, writer.uint32(10).fork()).join();
+    if (message.logs !== undefined && message.logs.length !== 0) {
+      for (const v of message.logs) {
+        GetRecordsReply_LogEntry.encode(v!, writer.uint32(10).fork()).join();
+      }
     }
     return writer;
   },
@@ -967,7 +849,10 @@ export const GetRecordsReply: MessageFns<GetRecordsReply> = {
               break;
             }
 
-            message.logs.push(GetRecordsReply_LogEntry.decode(reader, reader.uint32()));
+            const el = GetRecordsReply_LogEntry.decode(reader, reader.uint32());
+            if (el !== undefined) {
+              message.logs!.push(el);
+            }
             continue;
           }
         }
@@ -981,28 +866,21 @@ export const GetRecordsReply: MessageFns<GetRecordsReply> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
-
-  create(base?: DeepPartial<GetRecordsReply>): GetRecordsReply {
-    return GetRecordsReply.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<GetRecordsReply>): GetRecordsReply {
-    const message = createBaseGetRecordsReply();
-    message.logs = object.logs?.map((e) => GetRecordsReply_LogEntry.fromPartial(e)) || [];
-    return message;
-  },
 };
 
 function createBaseGetRecordsReply_LogEntry(): GetRecordsReply_LogEntry {
-  return { logID: Buffer.alloc(0), records: [], log: undefined };
+  return { logID: undefined, records: [], log: undefined };
 }
 
 export const GetRecordsReply_LogEntry: MessageFns<GetRecordsReply_LogEntry> = {
   encode(message: GetRecordsReply_LogEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.logID.length !== 0) {
+    if (message.logID !== undefined) {
       writer.uint32(10).bytes(message.logID);
     }
-    for (const v of message.records) {
-      Log_Record.encode(v!, writer.uint32(18).fork()).join();
+    if (message.records !== undefined && message.records.length !== 0) {
+      for (const v of message.records) {
+        Log_Record.encode(v!, writer.uint32(18).fork()).join();
+      }
     }
     if (message.log !== undefined) {
       Log.encode(message.log, writer.uint32(26).fork()).join();
@@ -1028,7 +906,7 @@ export const GetRecordsReply_LogEntry: MessageFns<GetRecordsReply_LogEntry> = {
               break;
             }
 
-            message.logID = Buffer.from(reader.bytes());
+            message.logID = reader.bytes();
             continue;
           }
           case 2: {
@@ -1036,7 +914,10 @@ export const GetRecordsReply_LogEntry: MessageFns<GetRecordsReply_LogEntry> = {
               break;
             }
 
-            message.records.push(Log_Record.decode(reader, reader.uint32()));
+            const el = Log_Record.decode(reader, reader.uint32());
+            if (el !== undefined) {
+              message.records!.push(el);
+            }
             continue;
           }
           case 3: {
@@ -1058,21 +939,10 @@ export const GetRecordsReply_LogEntry: MessageFns<GetRecordsReply_LogEntry> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
-
-  create(base?: DeepPartial<GetRecordsReply_LogEntry>): GetRecordsReply_LogEntry {
-    return GetRecordsReply_LogEntry.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<GetRecordsReply_LogEntry>): GetRecordsReply_LogEntry {
-    const message = createBaseGetRecordsReply_LogEntry();
-    message.logID = object.logID ?? Buffer.alloc(0);
-    message.records = object.records?.map((e) => Log_Record.fromPartial(e)) || [];
-    message.log = (object.log !== undefined && object.log !== null) ? Log.fromPartial(object.log) : undefined;
-    return message;
-  },
 };
 
 function createBasePushRecordRequest(): PushRecordRequest {
-  return { body: undefined, counter: 0n };
+  return { body: undefined, counter: undefined };
 }
 
 export const PushRecordRequest: MessageFns<PushRecordRequest> = {
@@ -1080,7 +950,7 @@ export const PushRecordRequest: MessageFns<PushRecordRequest> = {
     if (message.body !== undefined) {
       PushRecordRequest_Body.encode(message.body, writer.uint32(18).fork()).join();
     }
-    if (message.counter !== 0n) {
+    if (message.counter !== undefined) {
       if (BigInt.asIntN(64, message.counter) !== message.counter) {
         throw new globalThis.Error("value provided for field message.counter of type int64 too large");
       }
@@ -1129,30 +999,18 @@ export const PushRecordRequest: MessageFns<PushRecordRequest> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
-
-  create(base?: DeepPartial<PushRecordRequest>): PushRecordRequest {
-    return PushRecordRequest.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<PushRecordRequest>): PushRecordRequest {
-    const message = createBasePushRecordRequest();
-    message.body = (object.body !== undefined && object.body !== null)
-      ? PushRecordRequest_Body.fromPartial(object.body)
-      : undefined;
-    message.counter = (object.counter !== undefined && object.counter !== null) ? BigInt(object.counter) : 0n;
-    return message;
-  },
 };
 
 function createBasePushRecordRequest_Body(): PushRecordRequest_Body {
-  return { threadID: Buffer.alloc(0), logID: Buffer.alloc(0), record: undefined };
+  return { threadID: undefined, logID: undefined, record: undefined };
 }
 
 export const PushRecordRequest_Body: MessageFns<PushRecordRequest_Body> = {
   encode(message: PushRecordRequest_Body, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.threadID.length !== 0) {
+    if (message.threadID !== undefined) {
       writer.uint32(10).bytes(message.threadID);
     }
-    if (message.logID.length !== 0) {
+    if (message.logID !== undefined) {
       writer.uint32(18).bytes(message.logID);
     }
     if (message.record !== undefined) {
@@ -1179,7 +1037,7 @@ export const PushRecordRequest_Body: MessageFns<PushRecordRequest_Body> = {
               break;
             }
 
-            message.threadID = Buffer.from(reader.bytes());
+            message.threadID = reader.bytes();
             continue;
           }
           case 2: {
@@ -1187,7 +1045,7 @@ export const PushRecordRequest_Body: MessageFns<PushRecordRequest_Body> = {
               break;
             }
 
-            message.logID = Buffer.from(reader.bytes());
+            message.logID = reader.bytes();
             continue;
           }
           case 3: {
@@ -1208,19 +1066,6 @@ export const PushRecordRequest_Body: MessageFns<PushRecordRequest_Body> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  create(base?: DeepPartial<PushRecordRequest_Body>): PushRecordRequest_Body {
-    return PushRecordRequest_Body.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<PushRecordRequest_Body>): PushRecordRequest_Body {
-    const message = createBasePushRecordRequest_Body();
-    message.threadID = object.threadID ?? Buffer.alloc(0);
-    message.logID = object.logID ?? Buffer.alloc(0);
-    message.record = (object.record !== undefined && object.record !== null)
-      ? Log_Record.fromPartial(object.record)
-      : undefined;
-    return message;
   },
 };
 
@@ -1256,14 +1101,6 @@ export const PushRecordReply: MessageFns<PushRecordReply> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  create(base?: DeepPartial<PushRecordReply>): PushRecordReply {
-    return PushRecordReply.fromPartial(base ?? {});
-  },
-  fromPartial(_: DeepPartial<PushRecordReply>): PushRecordReply {
-    const message = createBasePushRecordReply();
-    return message;
   },
 };
 
@@ -1311,17 +1148,6 @@ export const ExchangeEdgesRequest: MessageFns<ExchangeEdgesRequest> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
-
-  create(base?: DeepPartial<ExchangeEdgesRequest>): ExchangeEdgesRequest {
-    return ExchangeEdgesRequest.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<ExchangeEdgesRequest>): ExchangeEdgesRequest {
-    const message = createBaseExchangeEdgesRequest();
-    message.body = (object.body !== undefined && object.body !== null)
-      ? ExchangeEdgesRequest_Body.fromPartial(object.body)
-      : undefined;
-    return message;
-  },
 };
 
 function createBaseExchangeEdgesRequest_Body(): ExchangeEdgesRequest_Body {
@@ -1330,8 +1156,10 @@ function createBaseExchangeEdgesRequest_Body(): ExchangeEdgesRequest_Body {
 
 export const ExchangeEdgesRequest_Body: MessageFns<ExchangeEdgesRequest_Body> = {
   encode(message: ExchangeEdgesRequest_Body, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    for (const v of message.threads) {
-      ExchangeEdgesRequest_Body_ThreadEntry.encode(v!, writer.uint32(10).fork()).join();
+    if (message.threads !== undefined && message.threads.length !== 0) {
+      for (const v of message.threads) {
+        ExchangeEdgesRequest_Body_ThreadEntry.encode(v!, writer.uint32(10).fork()).join();
+      }
     }
     return writer;
   },
@@ -1354,7 +1182,10 @@ export const ExchangeEdgesRequest_Body: MessageFns<ExchangeEdgesRequest_Body> = 
               break;
             }
 
-            message.threads.push(ExchangeEdgesRequest_Body_ThreadEntry.decode(reader, reader.uint32()));
+            const el = ExchangeEdgesRequest_Body_ThreadEntry.decode(reader, reader.uint32());
+            if (el !== undefined) {
+              message.threads!.push(el);
+            }
             continue;
           }
         }
@@ -1368,33 +1199,24 @@ export const ExchangeEdgesRequest_Body: MessageFns<ExchangeEdgesRequest_Body> = 
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
-
-  create(base?: DeepPartial<ExchangeEdgesRequest_Body>): ExchangeEdgesRequest_Body {
-    return ExchangeEdgesRequest_Body.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<ExchangeEdgesRequest_Body>): ExchangeEdgesRequest_Body {
-    const message = createBaseExchangeEdgesRequest_Body();
-    message.threads = object.threads?.map((e) => ExchangeEdgesRequest_Body_ThreadEntry.fromPartial(e)) || [];
-    return message;
-  },
 };
 
 function createBaseExchangeEdgesRequest_Body_ThreadEntry(): ExchangeEdgesRequest_Body_ThreadEntry {
-  return { threadID: Buffer.alloc(0), addressEdge: 0n, headsEdge: 0n };
+  return { threadID: undefined, addressEdge: undefined, headsEdge: undefined };
 }
 
 export const ExchangeEdgesRequest_Body_ThreadEntry: MessageFns<ExchangeEdgesRequest_Body_ThreadEntry> = {
   encode(message: ExchangeEdgesRequest_Body_ThreadEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.threadID.length !== 0) {
+    if (message.threadID !== undefined) {
       writer.uint32(10).bytes(message.threadID);
     }
-    if (message.addressEdge !== 0n) {
+    if (message.addressEdge !== undefined) {
       if (BigInt.asUintN(64, message.addressEdge) !== message.addressEdge) {
         throw new globalThis.Error("value provided for field message.addressEdge of type uint64 too large");
       }
       writer.uint32(16).uint64(message.addressEdge);
     }
-    if (message.headsEdge !== 0n) {
+    if (message.headsEdge !== undefined) {
       if (BigInt.asUintN(64, message.headsEdge) !== message.headsEdge) {
         throw new globalThis.Error("value provided for field message.headsEdge of type uint64 too large");
       }
@@ -1421,7 +1243,7 @@ export const ExchangeEdgesRequest_Body_ThreadEntry: MessageFns<ExchangeEdgesRequ
               break;
             }
 
-            message.threadID = Buffer.from(reader.bytes());
+            message.threadID = reader.bytes();
             continue;
           }
           case 2: {
@@ -1451,19 +1273,6 @@ export const ExchangeEdgesRequest_Body_ThreadEntry: MessageFns<ExchangeEdgesRequ
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
-
-  create(base?: DeepPartial<ExchangeEdgesRequest_Body_ThreadEntry>): ExchangeEdgesRequest_Body_ThreadEntry {
-    return ExchangeEdgesRequest_Body_ThreadEntry.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<ExchangeEdgesRequest_Body_ThreadEntry>): ExchangeEdgesRequest_Body_ThreadEntry {
-    const message = createBaseExchangeEdgesRequest_Body_ThreadEntry();
-    message.threadID = object.threadID ?? Buffer.alloc(0);
-    message.addressEdge = (object.addressEdge !== undefined && object.addressEdge !== null)
-      ? BigInt(object.addressEdge)
-      : 0n;
-    message.headsEdge = (object.headsEdge !== undefined && object.headsEdge !== null) ? BigInt(object.headsEdge) : 0n;
-    return message;
-  },
 };
 
 function createBaseExchangeEdgesReply(): ExchangeEdgesReply {
@@ -1472,8 +1281,10 @@ function createBaseExchangeEdgesReply(): ExchangeEdgesReply {
 
 export const ExchangeEdgesReply: MessageFns<ExchangeEdgesReply> = {
   encode(message: ExchangeEdgesReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    for (const v of message.edges) {
-      ExchangeEdgesReply_ThreadEdges.encode(v!, writer.uint32(10).fork()).join();
+    if (message.edges !== undefined && message.edges.length !== 0) {
+      for (const v of message.edges) {
+        ExchangeEdgesReply_ThreadEdges.encode(v!, writer.uint32(10).fork()).join();
+      }
     }
     return writer;
   },
@@ -1496,7 +1307,10 @@ export const ExchangeEdgesReply: MessageFns<ExchangeEdgesReply> = {
               break;
             }
 
-            message.edges.push(ExchangeEdgesReply_ThreadEdges.decode(reader, reader.uint32()));
+            const el = ExchangeEdgesReply_ThreadEdges.decode(reader, reader.uint32());
+            if (el !== undefined) {
+              message.edges!.push(el);
+            }
             continue;
           }
         }
@@ -1510,36 +1324,27 @@ export const ExchangeEdgesReply: MessageFns<ExchangeEdgesReply> = {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
-
-  create(base?: DeepPartial<ExchangeEdgesReply>): ExchangeEdgesReply {
-    return ExchangeEdgesReply.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<ExchangeEdgesReply>): ExchangeEdgesReply {
-    const message = createBaseExchangeEdgesReply();
-    message.edges = object.edges?.map((e) => ExchangeEdgesReply_ThreadEdges.fromPartial(e)) || [];
-    return message;
-  },
 };
 
 function createBaseExchangeEdgesReply_ThreadEdges(): ExchangeEdgesReply_ThreadEdges {
-  return { threadID: Buffer.alloc(0), exists: false, addressEdge: 0n, headsEdge: 0n };
+  return { threadID: undefined, exists: undefined, addressEdge: undefined, headsEdge: undefined };
 }
 
 export const ExchangeEdgesReply_ThreadEdges: MessageFns<ExchangeEdgesReply_ThreadEdges> = {
   encode(message: ExchangeEdgesReply_ThreadEdges, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.threadID.length !== 0) {
+    if (message.threadID !== undefined) {
       writer.uint32(10).bytes(message.threadID);
     }
-    if (message.exists !== false) {
+    if (message.exists !== undefined) {
       writer.uint32(16).bool(message.exists);
     }
-    if (message.addressEdge !== 0n) {
+    if (message.addressEdge !== undefined) {
       if (BigInt.asUintN(64, message.addressEdge) !== message.addressEdge) {
         throw new globalThis.Error("value provided for field message.addressEdge of type uint64 too large");
       }
       writer.uint32(24).uint64(message.addressEdge);
     }
-    if (message.headsEdge !== 0n) {
+    if (message.headsEdge !== undefined) {
       if (BigInt.asUintN(64, message.headsEdge) !== message.headsEdge) {
         throw new globalThis.Error("value provided for field message.headsEdge of type uint64 too large");
       }
@@ -1566,7 +1371,7 @@ export const ExchangeEdgesReply_ThreadEdges: MessageFns<ExchangeEdgesReply_Threa
               break;
             }
 
-            message.threadID = Buffer.from(reader.bytes());
+            message.threadID = reader.bytes();
             continue;
           }
           case 2: {
@@ -1604,175 +1409,9 @@ export const ExchangeEdgesReply_ThreadEdges: MessageFns<ExchangeEdgesReply_Threa
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
-
-  create(base?: DeepPartial<ExchangeEdgesReply_ThreadEdges>): ExchangeEdgesReply_ThreadEdges {
-    return ExchangeEdgesReply_ThreadEdges.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<ExchangeEdgesReply_ThreadEdges>): ExchangeEdgesReply_ThreadEdges {
-    const message = createBaseExchangeEdgesReply_ThreadEdges();
-    message.threadID = object.threadID ?? Buffer.alloc(0);
-    message.exists = object.exists ?? false;
-    message.addressEdge = (object.addressEdge !== undefined && object.addressEdge !== null)
-      ? BigInt(object.addressEdge)
-      : 0n;
-    message.headsEdge = (object.headsEdge !== undefined && object.headsEdge !== null) ? BigInt(object.headsEdge) : 0n;
-    return message;
-  },
 };
-
-export type ServiceService = typeof ServiceService;
-export const ServiceService = {
-  getLogs: {
-    path: "/net.pb.Service/GetLogs" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: GetLogsRequest): Buffer => Buffer.from(GetLogsRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): GetLogsRequest => GetLogsRequest.decode(value),
-    responseSerialize: (value: GetLogsReply): Buffer => Buffer.from(GetLogsReply.encode(value).finish()),
-    responseDeserialize: (value: Buffer): GetLogsReply => GetLogsReply.decode(value),
-  },
-  pushLog: {
-    path: "/net.pb.Service/PushLog" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: PushLogRequest): Buffer => Buffer.from(PushLogRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): PushLogRequest => PushLogRequest.decode(value),
-    responseSerialize: (value: PushLogReply): Buffer => Buffer.from(PushLogReply.encode(value).finish()),
-    responseDeserialize: (value: Buffer): PushLogReply => PushLogReply.decode(value),
-  },
-  getRecords: {
-    path: "/net.pb.Service/GetRecords" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: GetRecordsRequest): Buffer => Buffer.from(GetRecordsRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): GetRecordsRequest => GetRecordsRequest.decode(value),
-    responseSerialize: (value: GetRecordsReply): Buffer => Buffer.from(GetRecordsReply.encode(value).finish()),
-    responseDeserialize: (value: Buffer): GetRecordsReply => GetRecordsReply.decode(value),
-  },
-  pushRecord: {
-    path: "/net.pb.Service/PushRecord" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: PushRecordRequest): Buffer => Buffer.from(PushRecordRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): PushRecordRequest => PushRecordRequest.decode(value),
-    responseSerialize: (value: PushRecordReply): Buffer => Buffer.from(PushRecordReply.encode(value).finish()),
-    responseDeserialize: (value: Buffer): PushRecordReply => PushRecordReply.decode(value),
-  },
-  exchangeEdges: {
-    path: "/net.pb.Service/ExchangeEdges" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ExchangeEdgesRequest): Buffer => Buffer.from(ExchangeEdgesRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ExchangeEdgesRequest => ExchangeEdgesRequest.decode(value),
-    responseSerialize: (value: ExchangeEdgesReply): Buffer => Buffer.from(ExchangeEdgesReply.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ExchangeEdgesReply => ExchangeEdgesReply.decode(value),
-  },
-} as const;
-
-export interface ServiceServer extends UntypedServiceImplementation {
-  getLogs: handleUnaryCall<GetLogsRequest, GetLogsReply>;
-  pushLog: handleUnaryCall<PushLogRequest, PushLogReply>;
-  getRecords: handleUnaryCall<GetRecordsRequest, GetRecordsReply>;
-  pushRecord: handleUnaryCall<PushRecordRequest, PushRecordReply>;
-  exchangeEdges: handleUnaryCall<ExchangeEdgesRequest, ExchangeEdgesReply>;
-}
-
-export interface ServiceClient extends Client {
-  getLogs(
-    request: GetLogsRequest,
-    callback: (error: ServiceError | null, response: GetLogsReply) => void,
-  ): ClientUnaryCall;
-  getLogs(
-    request: GetLogsRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetLogsReply) => void,
-  ): ClientUnaryCall;
-  getLogs(
-    request: GetLogsRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetLogsReply) => void,
-  ): ClientUnaryCall;
-  pushLog(
-    request: PushLogRequest,
-    callback: (error: ServiceError | null, response: PushLogReply) => void,
-  ): ClientUnaryCall;
-  pushLog(
-    request: PushLogRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: PushLogReply) => void,
-  ): ClientUnaryCall;
-  pushLog(
-    request: PushLogRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: PushLogReply) => void,
-  ): ClientUnaryCall;
-  getRecords(
-    request: GetRecordsRequest,
-    callback: (error: ServiceError | null, response: GetRecordsReply) => void,
-  ): ClientUnaryCall;
-  getRecords(
-    request: GetRecordsRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetRecordsReply) => void,
-  ): ClientUnaryCall;
-  getRecords(
-    request: GetRecordsRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetRecordsReply) => void,
-  ): ClientUnaryCall;
-  pushRecord(
-    request: PushRecordRequest,
-    callback: (error: ServiceError | null, response: PushRecordReply) => void,
-  ): ClientUnaryCall;
-  pushRecord(
-    request: PushRecordRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: PushRecordReply) => void,
-  ): ClientUnaryCall;
-  pushRecord(
-    request: PushRecordRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: PushRecordReply) => void,
-  ): ClientUnaryCall;
-  exchangeEdges(
-    request: ExchangeEdgesRequest,
-    callback: (error: ServiceError | null, response: ExchangeEdgesReply) => void,
-  ): ClientUnaryCall;
-  exchangeEdges(
-    request: ExchangeEdgesRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ExchangeEdgesReply) => void,
-  ): ClientUnaryCall;
-  exchangeEdges(
-    request: ExchangeEdgesRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ExchangeEdgesReply) => void,
-  ): ClientUnaryCall;
-}
-
-export const ServiceClient = makeGenericClientConstructor(ServiceService, "net.pb.Service") as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): ServiceClient;
-  service: typeof ServiceService;
-  serviceName: string;
-};
-
-type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
-
-type DeepPartial<T> = T extends bigint ? string | number | bigint
-  : T extends Builtin ? T : T extends globalThis.Array<infer U> ? globalThis.Array<DeepPartial<U>>
-  : T extends ReadonlyArray<infer U> ? ReadonlyArray<DeepPartial<U>>
-  : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
-  : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
-  : Partial<T>;
 
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create(base?: DeepPartial<T>): T;
-  fromPartial(object: DeepPartial<T>): T;
 }

@@ -1,0 +1,117 @@
+import { Duplex } from 'node:stream'
+import type { Stream } from '@libp2p/interface'
+
+/**
+ * A libp2p stream as a Node stream, so that HTTP/2 can run over it. Backpressure works both ways.
+ * Must be called in the tick in which the stream was handed over: what arrives before is lost.
+ */
+export function streamToDuplex(stream: Stream): Duplex {
+  // A session between two messages is idle, not dead: dead connections are found by pings.
+  stream.inactivityTimeout = Number.POSITIVE_INFINITY
+  const duplex = new StreamDuplex(stream)
+  stream.addEventListener('message', (event) => {
+    const bytes = event.data.subarray()
+    const more = duplex.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+    if (!more && stream.readStatus === 'readable') stream.pause()
+  })
+  stream.addEventListener('end', () => duplex.endReading())
+  stream.addEventListener('close', (event) => {
+    if (event.error === undefined) duplex.endReading()
+    else duplex.destroy(event.error)
+  })
+  return duplex
+}
+
+type Callback = (error?: Error | null) => void
+
+class StreamDuplex extends Duplex {
+  readonly #stream: Stream
+  #ended = false
+
+  constructor(stream: Stream) {
+    super()
+    this.#stream = stream
+  }
+
+  endReading(): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.push(null)
+  }
+
+  override _read(): void {
+    if (this.#stream.readStatus === 'paused') this.#stream.resume()
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: Callback): void {
+    this.#send(chunk, callback)
+  }
+
+  override _writev(chunks: { chunk: Buffer }[], callback: Callback): void {
+    this.#send(Buffer.concat(chunks.map(({ chunk }) => chunk)), callback)
+  }
+
+  override _final(callback: Callback): void {
+    // Whether the other end heard of it or not: nothing more is written.
+    void settle(closeQuietly(this.#stream), callback)
+  }
+
+  override _destroy(error: Error | null, callback: Callback): void {
+    this.#ended = true
+    if (error !== null && this.#stream.status === 'open') this.#stream.abort(error)
+    else void closeQuietly(this.#stream)
+    callback(error)
+  }
+
+  // HTTP/2 calls these on what it takes for a socket; a libp2p stream has none of them.
+  setNoDelay(): this {
+    return this
+  }
+
+  setKeepAlive(): this {
+    return this
+  }
+
+  setTimeout(): this {
+    return this
+  }
+
+  ref(): this {
+    return this
+  }
+
+  unref(): this {
+    return this
+  }
+
+  #send(bytes: Uint8Array, callback: Callback): void {
+    try {
+      if (this.#stream.send(bytes)) callback()
+      else void settle(this.#stream.onDrain(), callback)
+    } catch (error) {
+      callback(errorOf(error))
+    }
+  }
+}
+
+async function closeQuietly(stream: Stream): Promise<void> {
+  try {
+    await stream.close()
+  } catch {
+    // It is closed all the same.
+  }
+}
+
+async function settle(done: Promise<void>, callback: Callback): Promise<void> {
+  let failure: Error | null = null
+  try {
+    await done
+  } catch (error) {
+    failure = errorOf(error)
+  }
+  callback(failure)
+}
+
+function errorOf(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
+}

@@ -1,0 +1,36 @@
+import type { PeerId } from '../../../core/peer-id.ts'
+import type { Edges } from '../../replica.ts'
+import { MAX_EDGE_ENTRIES } from '../constants.ts'
+import type { ExchangeEdgesReply, ExchangeEdgesRequest, ThreadEdges } from '../messages.ts'
+import { Status, StatusError } from '../status.ts'
+import type { HandlerContext } from './context.ts'
+
+const NOTHING: Edges = { addresses: 0n, heads: 0n }
+
+/** Compares edges; where the caller's differ it is asked for what it has. Strangers hear that threads are not here. */
+export async function exchangeEdges(
+  context: HandlerContext,
+  { threads }: ExchangeEdgesRequest,
+  caller: PeerId,
+): Promise<ExchangeEdgesReply> {
+  if (threads.length > MAX_EDGE_ENTRIES) {
+    throw new StatusError(
+      Status.resourceExhausted,
+      `${threads.length} threads, at most ${MAX_EDGE_ENTRIES} are compared`,
+    )
+  }
+  return { threads: threads.map((entry) => compare(context, entry, caller)) }
+}
+
+function compare(
+  { replica, hints }: HandlerContext,
+  { threadId, edges }: ThreadEdges,
+  caller: PeerId,
+): ExchangeEdgesReply['threads'][number] {
+  if (!replica.isProven(threadId, caller)) return { threadId, exists: false, edges: NOTHING }
+  const local = replica.edges(threadId)
+  const logs = edges.addresses !== 0n && edges.addresses !== local.addresses
+  const records = edges.heads !== 0n && edges.heads !== local.heads
+  if (logs || records) hints.ahead({ peer: caller, threadId, logs, records, edges })
+  return { threadId, exists: local.addresses !== 0n && local.heads !== 0n, edges: local }
+}

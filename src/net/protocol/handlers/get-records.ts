@@ -1,0 +1,112 @@
+import { headsEdge } from '../../../core/edge.ts'
+import type { LogId, PeerId } from '../../../core/peer-id.ts'
+import type { RecordBlocks } from '../../../core/record.ts'
+import type { ThreadId } from '../../../core/thread-id.ts'
+import type { PeerLog } from '../../replica.ts'
+import { MAX_REPLY_BYTES } from '../constants.ts'
+import type { GetRecordsReply, GetRecordsRequest, LogOffset, LogRecords } from '../messages.ts'
+import { checkServiceKey, type HandlerContext } from './context.ts'
+
+/** Records of one log that the caller lacks. */
+interface Missing {
+  readonly log: PeerLog
+  /** Position after which to send. */
+  readonly after: number
+  readonly limit: number
+}
+
+/**
+ * Records directly after the caller's, oldest first, up to the limits of a reply. The caller comes back for the rest.
+ * (go-threads sends the newest instead and leaves a gap, which its receivers close by other means.)
+ */
+export async function getRecords(
+  context: HandlerContext,
+  request: GetRecordsRequest,
+  caller: PeerId,
+): Promise<GetRecordsReply> {
+  checkServiceKey(context, request, caller)
+  const { threadId } = request
+  const offsets = new Map(request.logs.map((entry) => [entry.logId, entry]))
+  const logs = context.replica.logs(threadId)
+  learn(context, { caller, threadId, logs, offsets })
+  if (sameHeads(context, threadId, offsets)) return { logs: [], unreadable: 0 }
+  const missing: Missing[] = []
+  for (const log of logs) {
+    const lacks = await missingOf(context, threadId, { log, offset: offsets.get(log.id) })
+    if (lacks !== undefined) missing.push(lacks)
+  }
+  return { logs: await collect(context, threadId, missing), unreadable: 0 }
+}
+
+function sameHeads({ replica }: HandlerContext, threadId: ThreadId, offsets: Map<LogId, LogOffset>): boolean {
+  const heads = [...offsets.values()].flatMap(({ logId, offset }) =>
+    offset === undefined ? [] : { logId, head: offset },
+  )
+  return headsEdge(heads) === replica.edges(threadId).heads
+}
+
+async function missingOf(
+  { replica, pullRecords }: HandlerContext,
+  threadId: ThreadId,
+  { log, offset: entry }: { log: PeerLog; offset: LogOffset | undefined },
+): Promise<Missing | undefined> {
+  const limit = entry === undefined ? pullRecords : entry.limit
+  if (log.counter === 0 || limit <= 0) return undefined
+  if (entry?.offset === undefined) return log.counter > (entry?.counter ?? 0) ? { log, after: 0, limit } : undefined
+  if (entry.counter >= log.counter) return undefined
+  const after = await replica.counterOf(threadId, log.id, entry.offset)
+  // A record that is not here: of an old peer that does not count, it may be ahead of us. Else our chains part somewhere.
+  if (after === undefined) return entry.counter === 0 ? undefined : { log, after: 0, limit }
+  return after >= log.counter ? undefined : { log, after, limit }
+}
+
+/** Fills the reply, shortest log first, each with at most an even share of what is left: no log keeps others waiting. */
+async function collect(
+  { replica, pullRecords }: HandlerContext,
+  threadId: ThreadId,
+  missing: Missing[],
+): Promise<LogRecords[]> {
+  missing.sort((a, b) => a.log.counter - a.after - (b.log.counter - b.after))
+  const entries: LogRecords[] = []
+  let bytes = MAX_REPLY_BYTES
+  let count = pullRecords
+  for (const [index, { log, after, limit }] of missing.entries()) {
+    const waiting = missing.length - index
+    const records = await replica.recordsAfter(threadId, log.id, {
+      counter: after,
+      maxRecords: Math.min(limit, Math.ceil(count / waiting)),
+      maxBytes: Math.ceil(bytes / waiting),
+    })
+    const size = records.reduce((sum, record) => sum + bytesOf(record), 0)
+    const fits = size <= bytes || entries.length === 0
+    if (records.length === 0 || !fits) continue
+    entries.push({ logId: log.id, records, log })
+    bytes -= size
+    count -= records.length
+    if (bytes <= 0 || count <= 0) break
+  }
+  return entries
+}
+
+function bytesOf({ recordNode, eventNode, headerNode, bodyNode }: RecordBlocks): number {
+  return recordNode.length + eventNode.length + headerNode.length + bodyNode.length
+}
+
+/** What the caller asks for says what it has. */
+function learn(
+  { replica, hints }: HandlerContext,
+  asked: { caller: PeerId; threadId: ThreadId; logs: readonly PeerLog[]; offsets: Map<LogId, LogOffset> },
+): void {
+  const { caller, threadId, offsets } = asked
+  const known = new Map(asked.logs.map((log) => [log.id, log]))
+  let unknownLogs = false
+  let newerRecords = false
+  for (const { logId, counter } of offsets.values()) {
+    const log = known.get(logId)
+    if (log === undefined) unknownLogs = true
+    else if (counter > log.counter) newerRecords = true
+    else hints.has(caller, threadId, { id: logId, counter })
+  }
+  if (!replica.isProven(threadId, caller) || (!unknownLogs && !newerRecords)) return
+  hints.ahead({ peer: caller, threadId, logs: unknownLogs, records: newerRecords || unknownLogs })
+}

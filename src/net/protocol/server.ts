@@ -1,0 +1,155 @@
+import type { Duplex } from 'node:stream'
+import {
+  type handleUnaryCall,
+  type MethodDefinition,
+  type sendUnaryData,
+  Server,
+  ServerCredentials,
+  type ServerInterceptor,
+  type ServiceDefinition,
+} from '@grpc/grpc-js'
+import { ThreadsError } from '../../core/errors.ts'
+import type { Logger } from '../../core/logger.ts'
+import type { PeerId } from '../../core/peer-id.ts'
+import type { PeerHost } from '../host/libp2p-host.ts'
+import { Budget } from './budget.ts'
+import { LimitedCall } from './call-limits.ts'
+import { MAX_HOST_BYTES, MAX_MESSAGE_BYTES, MAX_PEER_BYTES, MAX_PEER_CALLS, PROTOCOL } from './constants.ts'
+import type { Handlers } from './handlers/handlers.ts'
+import { type Method, type MethodName, methods } from './methods.ts'
+import { Status, StatusError, statusOf } from './status.ts'
+
+export interface PeerServerComponents {
+  readonly host: Pick<PeerHost, 'handle'>
+  readonly handlers: Handlers
+  readonly logger: Logger
+}
+
+type RawMethod = MethodDefinition<Uint8Array, Uint8Array>
+type RawService = { readonly [M in MethodName]: RawMethod }
+
+/** Calls whose replies may be as large as a message. */
+const LARGE_REPLIES: ReadonlySet<string> = new Set([methods.getLogs.path, methods.getRecords.path])
+
+/** Answers the calls of peers. Each stream has a server of its own, so that handlers know who calls. */
+export function servePeers(components: PeerServerComponents): void {
+  const { host, handlers, logger } = components
+  const hostBudget = new Budget(MAX_HOST_BYTES)
+  const peers = new Map<PeerId, { budget: Budget; streams: number }>()
+  host.handle(PROTOCOL, (duplex, peer) => {
+    const shared = peers.get(peer) ?? { budget: new Budget(MAX_PEER_BYTES), streams: 0 }
+    peers.set(peer, shared)
+    shared.streams++
+    duplex.once('close', () => {
+      shared.streams--
+      if (shared.streams === 0) peers.delete(peer)
+    })
+    const budgets = { peer: shared.budget, host: hostBudget }
+    const limit: ServerInterceptor = ({ path }, call) =>
+      new LimitedCall(call, { budgets, largeReply: LARGE_REPLIES.has(path) })
+    serveStream(duplex, { limit, implementation: implementationOf(handlers, { peer, logger }) })
+  })
+}
+
+function serveStream(
+  duplex: Duplex,
+  { limit, implementation }: { limit: ServerInterceptor; implementation: Implementation },
+): void {
+  const server = new Server({
+    'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+    'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+    'grpc.max_concurrent_streams': MAX_PEER_CALLS,
+    'grpc.enable_channelz': 0,
+    interceptors: [limit],
+  })
+  server.addService(service, implementation)
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure())
+  // Errors of a stream end its session; there is nothing else to do about them.
+  duplex.on('error', () => {})
+  duplex.once('close', () => {
+    injector.destroy()
+    server.forceShutdown()
+  })
+  injector.injectConnection(duplex)
+}
+
+type Implementation = { readonly [M in MethodName]: handleUnaryCall<Uint8Array, Uint8Array> }
+
+function implementationOf(handlers: Handlers, caller: Caller): Implementation {
+  return {
+    getLogs: unary(methods.getLogs, handlers.getLogs, caller),
+    pushLog: unary(methods.pushLog, handlers.pushLog, caller),
+    getRecords: unary(methods.getRecords, handlers.getRecords, caller),
+    pushRecord: unary(methods.pushRecord, handlers.pushRecord, caller),
+    exchangeEdges: unary(methods.exchangeEdges, handlers.exchangeEdges, caller),
+  }
+}
+
+interface Caller {
+  readonly peer: PeerId
+  readonly logger: Logger
+}
+
+function unary<Request, Reply>(
+  method: Method<Request, Reply>,
+  handler: (request: Request, caller: PeerId) => Promise<Reply>,
+  { peer, logger }: Caller,
+): handleUnaryCall<Uint8Array, Uint8Array> {
+  const answer = async (bytes: Uint8Array): Promise<Answer> => {
+    try {
+      return { reply: method.reply.encode(await handler(readRequest(method, bytes), peer)) }
+    } catch (error) {
+      const status = statusOf(error)
+      if (status === undefined) logger.error({ peer, path: method.path, error }, 'could not answer a peer')
+      else logger.debug({ peer, path: method.path, code: status.code, reason: status.message }, 'refused a call')
+      return { refusal: status ?? new StatusError(Status.internal, 'internal error') }
+    }
+  }
+  const respond = async (bytes: Uint8Array, callback: sendUnaryData<Uint8Array>): Promise<void> => {
+    const { reply, refusal } = await answer(bytes)
+    if (refusal === undefined) callback(null, reply)
+    else callback(refusal)
+  }
+  return ({ request }, callback) => void respond(request, callback)
+}
+
+interface Answer {
+  readonly reply?: Uint8Array
+  readonly refusal?: StatusError
+}
+
+/** What lacks a field is refused as an argument; what cannot be read, in the words of grpc-go. */
+export function readRequest<Request>(method: Method<Request, unknown>, bytes: Uint8Array): Request {
+  try {
+    return method.request.decode(bytes)
+  } catch (error) {
+    if (!(error instanceof ThreadsError)) throw error
+    if (error.code === 'BAD_MESSAGE') throw new StatusError(Status.invalidArgument, error.message)
+    throw new StatusError(Status.internal, `grpc: error unmarshalling request: ${error.message}`)
+  }
+}
+
+/** Messages stay bytes here: they are read in the handlers, whose errors have texts that peers know. */
+function rawMethod({ path }: { path: string }): RawMethod {
+  return {
+    path,
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: asBuffer,
+    requestDeserialize: asBuffer,
+    responseSerialize: asBuffer,
+    responseDeserialize: asBuffer,
+  }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+const service: RawService & ServiceDefinition = {
+  getLogs: rawMethod(methods.getLogs),
+  pushLog: rawMethod(methods.pushLog),
+  getRecords: rawMethod(methods.getRecords),
+  pushRecord: rawMethod(methods.pushRecord),
+  exchangeEdges: rawMethod(methods.exchangeEdges),
+}

@@ -1,0 +1,169 @@
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  type IncomingHttpHeaders,
+  type IncomingHttpStatusHeader,
+} from 'node:http2'
+import type { Duplex } from 'node:stream'
+import type { AbortOptions } from '../../core/abort.ts'
+import type { PeerId } from '../../core/peer-id.ts'
+import { MAX_MESSAGE_BYTES, SESSION_IDLE_MS } from './constants.ts'
+import { Status, StatusError } from './status.ts'
+
+/** Bytes a peer may send ahead in one call. */
+const STREAM_WINDOW_BYTES = 1024 * 1024
+/** Compression flag and length before each message. */
+const FRAME_HEADER_BYTES = 5
+
+export interface CallOptions extends AbortOptions {
+  readonly timeoutMs: number
+}
+
+/** One HTTP/2 session over a stream to a peer, for unary gRPC calls. Closes itself when it is not used. */
+export class PeerSession {
+  readonly #session: ClientHttp2Session
+  readonly #peer: PeerId
+
+  constructor(duplex: Duplex, peer: PeerId) {
+    this.#peer = peer
+    this.#session = connect(`http://${peer}`, {
+      createConnection: () => duplex,
+      settings: { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES },
+    })
+    // Calls under way hear of it; without them there is nobody to tell.
+    this.#session.on('error', () => {})
+    this.#session.on('connect', () => this.#session.setLocalWindowSize(MAX_MESSAGE_BYTES))
+    this.#session.setTimeout(SESSION_IDLE_MS, () => this.close())
+  }
+
+  get usable(): boolean {
+    return !this.#session.closed && !this.#session.destroyed
+  }
+
+  /** No new calls; those under way go on. */
+  close(): void {
+    if (this.usable) this.#session.close()
+  }
+
+  destroy(): void {
+    this.#session.destroy()
+  }
+
+  /** Throws StatusError with the peer's status; `unavailable` if it went away, `deadlineExceeded` if it was too slow. */
+  call(path: string, request: Uint8Array, options: CallOptions): Promise<Uint8Array> {
+    options.signal?.throwIfAborted()
+    if (!this.usable) return Promise.reject(new StatusError(Status.unavailable, 'the connection is closed'))
+    const stream = this.#session.request({
+      ':method': 'POST',
+      ':path': path,
+      ':authority': this.#peer,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+      'grpc-timeout': `${options.timeoutMs}m`,
+    })
+    const head = Buffer.alloc(FRAME_HEADER_BYTES)
+    head.writeUInt32BE(request.length, 1)
+    stream.write(head)
+    stream.end(request)
+    return readReply(stream, options)
+  }
+}
+
+function readReply(stream: ClientHttp2Stream, { signal, timeoutMs }: CallOptions): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const reply = new ReplyReader()
+    let status: StatusError | 'ok' | undefined
+    const finish = (outcome: () => void): void => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+      outcome()
+      if (!stream.closed) stream.close(constants.NGHTTP2_CANCEL)
+    }
+    const fail = (error: unknown): void => finish(() => reject(error))
+    const onAbort = (): void => fail(signal?.reason)
+    const onTimeout = (): void => fail(new StatusError(Status.deadlineExceeded, `no answer within ${timeoutMs} ms`))
+    const timer = setTimeout(onTimeout, timeoutMs)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    stream.on('response', (headers) => {
+      status = statusOfHeaders(headers)
+    })
+    stream.on('trailers', (trailers) => {
+      status = statusOfHeaders(trailers)
+    })
+    stream.on('data', (chunk: Buffer) => {
+      const fault = reply.push(chunk)
+      if (fault !== undefined) fail(fault)
+    })
+    stream.on('error', () => {})
+    stream.on('close', () => {
+      if (status === undefined) fail(new StatusError(Status.unavailable, 'the connection ended'))
+      else if (status !== 'ok') fail(status)
+      else {
+        const message = reply.message()
+        if (message === undefined) fail(new StatusError(Status.internal, 'the reply is not one whole message'))
+        else finish(() => resolve(message))
+      }
+    })
+  })
+}
+
+/** The status in headers or trailers, if it is there. */
+function statusOfHeaders(headers: IncomingHttpHeaders & IncomingHttpStatusHeader): StatusError | 'ok' | undefined {
+  const code = headers['grpc-status']
+  if (typeof code !== 'string') {
+    const http = headers[':status']
+    if (http === undefined || http === 200) return undefined
+    return new StatusError(Status.unavailable, `HTTP status ${http}`)
+  }
+  const status = Number.parseInt(code, 10)
+  if (status === Status.ok) return 'ok'
+  const text = headers['grpc-message']
+  return new StatusError(status, typeof text === 'string' ? percentDecoded(text) : '')
+}
+
+function percentDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+/** Collects the frame of one message. */
+class ReplyReader {
+  readonly #chunks: Buffer[] = []
+  #received = 0
+
+  /** Takes a part. Answers what is wrong with the frame, as soon as that can be seen. */
+  push(chunk: Buffer): StatusError | undefined {
+    this.#chunks.push(chunk)
+    this.#received += chunk.length
+    const length = this.#length()
+    if (length === undefined) return undefined
+    if (length > MAX_MESSAGE_BYTES) {
+      return new StatusError(
+        Status.resourceExhausted,
+        `reply of ${length} bytes, at most ${MAX_MESSAGE_BYTES} are taken`,
+      )
+    }
+    if (this.#received <= FRAME_HEADER_BYTES + length) return undefined
+    return new StatusError(Status.internal, 'more than one message in the reply')
+  }
+
+  /** The message, if exactly one uncompressed message has come. */
+  message(): Uint8Array | undefined {
+    const length = this.#length()
+    if (length === undefined || this.#received !== FRAME_HEADER_BYTES + length) return undefined
+    const frame = Buffer.concat(this.#chunks)
+    return frame[0] === 0 ? frame.subarray(FRAME_HEADER_BYTES) : undefined
+  }
+
+  #length(): number | undefined {
+    if (this.#received < FRAME_HEADER_BYTES) return undefined
+    const [first] = this.#chunks
+    if (first !== undefined && first.length >= FRAME_HEADER_BYTES) return first.readUInt32BE(1)
+    return Buffer.concat(this.#chunks).readUInt32BE(1)
+  }
+}
