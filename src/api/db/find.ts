@@ -1,0 +1,12 @@
+import { type CollectionReader, parseQuery } from '../../db/index.ts'
+import type { FindReply, FindRequest } from '../gen/threads.ts'
+import type { RpcContext } from '../service.ts'
+import { openCollection } from './open.ts'
+
+export async function find(request: FindRequest, context: RpcContext): Promise<FindReply> {
+  return findIn(await openCollection(request, context), request)
+}
+
+export async function findIn(collection: CollectionReader, request: FindRequest): Promise<FindReply> {
+  return { instances: await collection.find(parseQuery(request.queryJSON)), transactionError: '' }
+}

@@ -1,0 +1,30 @@
+import type { ReadTransaction } from '../../db/index.ts'
+import { callOptions } from '../decode.ts'
+import type { ReadTransactionReply, ReadTransactionRequest, StartTransactionRequest } from '../gen/threads.ts'
+import type { RpcContext } from '../service.ts'
+import { openDatabase } from './open.ts'
+import { answerRead, optionOf, startOf, unexpectedOption } from './transaction.ts'
+
+const NAME = 'ReadTransactionRequest'
+
+export async function* readTransaction(
+  requests: AsyncIterable<ReadTransactionRequest>,
+  context: RpcContext,
+): AsyncGenerator<ReadTransactionReply> {
+  const messages = requests[Symbol.asyncIterator]()
+  const transaction = await begin(startOf(NAME, await messages.next()), context)
+  try {
+    for (let next = await messages.next(); next.done !== true; next = await messages.next()) {
+      const option = optionOf(NAME, next.value)
+      if (option.$case === 'startTransactionRequest') throw unexpectedOption(NAME, option)
+      yield { option: await answerRead(transaction, option) }
+    }
+  } finally {
+    await transaction.close()
+  }
+}
+
+async function begin(start: StartTransactionRequest, context: RpcContext): Promise<ReadTransaction> {
+  const database = await openDatabase(start, context)
+  return database.readTransaction(start.collectionName, callOptions(context))
+}

@@ -1,0 +1,69 @@
+import type { WriteTransaction } from '../../db/index.ts'
+import { unlessAborted } from '../../util/unless-aborted.ts'
+import { callOptions } from '../decode.ts'
+import {
+  CreateReply,
+  DeleteReply,
+  SaveReply,
+  type StartTransactionRequest,
+  VerifyReply,
+  type WriteTransactionReply,
+  type WriteTransactionRequest,
+} from '../gen/threads.ts'
+import type { RpcContext } from '../service.ts'
+import { createIn } from './create.ts'
+import { deleteIn } from './delete.ts'
+import { openDatabase } from './open.ts'
+import { saveIn } from './save.ts'
+import { answerRead, optionOf, replyOf, startOf, unexpectedOption } from './transaction.ts'
+import { verifyIn } from './verify.ts'
+
+const NAME = 'WriteTransactionRequest'
+
+/** Commits when the caller half-closes, and only then. */
+export async function* writeTransaction(
+  requests: AsyncIterable<WriteTransactionRequest>,
+  context: RpcContext,
+): AsyncGenerator<WriteTransactionReply> {
+  const messages = requests[Symbol.asyncIterator]()
+  const transaction = await begin(startOf(NAME, await messages.next()), context)
+  const nextMessage = () => unlessAborted(() => messages.next(), transaction.expired)
+  try {
+    for (let next = await nextMessage(); next.done !== true; next = await nextMessage()) {
+      yield { option: await answer(transaction, optionOf(NAME, next.value)) }
+    }
+    await transaction.commit()
+  } finally {
+    await transaction.close()
+  }
+}
+
+async function begin(start: StartTransactionRequest, context: RpcContext): Promise<WriteTransaction> {
+  const database = await openDatabase(start, context)
+  return database.writeTransaction(start.collectionName, callOptions(context))
+}
+
+async function answer(
+  transaction: WriteTransaction,
+  option: NonNullable<WriteTransactionRequest['option']>,
+): Promise<NonNullable<WriteTransactionReply['option']>> {
+  switch (option.$case) {
+    case 'startTransactionRequest':
+      throw unexpectedOption(NAME, option)
+    case 'createRequest':
+      return { $case: 'createReply', value: await replyOf(CreateReply, createIn(transaction, option.value)) }
+    case 'saveRequest':
+      return { $case: 'saveReply', value: await replyOf(SaveReply, saveIn(transaction, option.value)) }
+    case 'verifyRequest':
+      return { $case: 'verifyReply', value: await replyOf(VerifyReply, verifyIn(transaction, option.value)) }
+    case 'deleteRequest':
+      return { $case: 'deleteReply', value: await replyOf(DeleteReply, deleteIn(transaction, option.value)) }
+    case 'discardRequest':
+      transaction.discard()
+      return { $case: 'discardReply', value: {} }
+    case 'hasRequest':
+    case 'findRequest':
+    case 'findByIDRequest':
+      return answerRead(transaction, option)
+  }
+}
