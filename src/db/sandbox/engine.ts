@@ -1,0 +1,51 @@
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import {
+  newQuickJSWASMModuleFromVariant,
+  newVariant,
+  type QuickJSSyncVariant,
+  type QuickJSWASMModule,
+} from 'quickjs-emscripten-core'
+
+const PACKAGE = '@jitl/quickjs-wasmfile-release-sync'
+const WASM_PAGE_BYTES = 65_536
+
+// Not by import: the package's types describe only its CommonJS form.
+const require = createRequire(import.meta.url)
+const { default: quickjsVariant }: { default: QuickJSSyncVariant } = require(PACKAGE)
+
+/** An instance of QuickJS with memory of its own. Dropping it frees all. */
+export interface Engine {
+  readonly quickjs: QuickJSWASMModule
+  /** Whether an allocation failed. What ran meanwhile may have seen that, and is not to be believed. */
+  readonly exhausted: boolean
+}
+
+let compiled: Promise<WebAssembly.Module> | undefined
+
+async function compileEngine(): Promise<WebAssembly.Module> {
+  return WebAssembly.compile(await readFile(require.resolve(`${PACKAGE}/wasm`)))
+}
+
+/**
+ * The limit is that of the WebAssembly memory, because the engine's own does not work in this build. All of it is there
+ * from the start (the system backs it when it is touched), so a wish to grow means that the allocator found no room.
+ */
+export async function startEngine(memoryBytes: number): Promise<Engine> {
+  compiled ??= compileEngine()
+  const pages = memoryBytes / WASM_PAGE_BYTES
+  const wasmMemory = new WebAssembly.Memory({ initial: pages, maximum: pages })
+  let exhausted = false
+  wasmMemory.grow = () => {
+    exhausted = true
+    throw new RangeError('the engine has no memory left')
+  }
+  const variant = newVariant(quickjsVariant, { wasmModule: await compiled, wasmMemory })
+  const quickjs = await newQuickJSWASMModuleFromVariant(variant)
+  return {
+    quickjs,
+    get exhausted() {
+      return exhausted
+    },
+  }
+}

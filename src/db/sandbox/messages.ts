@@ -1,0 +1,49 @@
+import type { Budget } from './limits.ts'
+
+export type FunctionForm = 'write-validator' | 'read-filter'
+
+/** The body of a function of a collection. */
+export interface SandboxFunction {
+  readonly form: FunctionForm
+  readonly source: string
+}
+
+/** One call. The function gets values: the texts are parsed inside and are never part of a source. */
+export interface SandboxCall {
+  /** Index into the functions of the work. */
+  readonly fn: number
+  /** What `Date` shows, in ms. */
+  readonly timeMs: number
+  /** The writer or reader. */
+  readonly who: string | undefined
+  /** JSON: the event for a validator, the document for a filter. Absent: the function is compiled and not called. */
+  readonly first: string | undefined
+  /** JSON: the document before the event, for a validator. */
+  readonly second: string | undefined
+}
+
+/** One message to a worker. It replies with one answer per call. */
+export interface Work {
+  readonly functions: readonly SandboxFunction[]
+  readonly calls: readonly SandboxCall[]
+  readonly budget: Budget
+}
+
+/** What became of a call: `compiled`, `uncompilable`, `out-of-steps`, `out-of-memory`, or a word of `ANSWERS`. */
+export interface Answer {
+  readonly word: string
+  /** The value, the JSON, or what went wrong; empty where there is none. */
+  readonly text: string
+}
+
+/** Reads a word and, after a space, a text. */
+export function parseAnswer(said: string): Answer {
+  const space = said.indexOf(' ')
+  return space < 0 ? { word: said, text: '' } : { word: said.slice(0, space), text: said.slice(space + 1) }
+}
+
+/** What a worker is started with. */
+export interface WorkerSetup {
+  /** Shared memory. The worker adds 1 after every call, so that its owner can tell a long work from a stuck call. */
+  readonly progress: Int32Array
+}

@@ -1,0 +1,90 @@
+import { textOfUtf8 } from '../../core/bytes.ts'
+import { type Clock, systemClock } from '../../core/clock.ts'
+import { ThreadsError } from '../../core/errors.ts'
+import type { Logger } from '../../core/logger.ts'
+import type { Sandbox } from './index.ts'
+import { type Budget, MAX_SOURCE_CHARS } from './limits.ts'
+import type { Answer, SandboxCall, SandboxFunction } from './messages.ts'
+import { SandboxPool } from './pool.ts'
+import { shownOf } from './shown.ts'
+import { COMPILING, judgeCalls, validatorsOf, verdictOf } from './verdict.ts'
+
+/** How often a verdict is tried for. */
+const JUDGE_TRIES = 3
+
+/** Of one message to a thread. */
+const MAX_CALLS = 1000
+const MAX_TEXT_CHARS = 16 * 1024 * 1024
+
+export interface SandboxOptions {
+  logger: Logger
+  /** What `Date` shows to read filters. Default: the system's. */
+  clock?: Clock
+  /** Works run side by side; up to 4 more while some are slow. Default 2. */
+  threads?: number
+  /**
+   * A call that takes longer, in ms, is ended with its thread. Since steps are limited, this is for what the engine cannot
+   * interrupt, such as a search through a huge array. Default 20,000.
+   */
+  wallClockMs?: number
+}
+
+/** Threads start with the first call, and keep the process alive only while they work. */
+export function createSandbox(options: SandboxOptions): Sandbox {
+  const { logger, clock = systemClock, threads = 2, wallClockMs = 20_000 } = options
+  const pool = new SandboxPool({ logger: logger.child('sandbox'), threads, wallClockMs })
+  return {
+    async checkFunction(source, form) {
+      if (source.length > MAX_SOURCE_CHARS) {
+        throw new ThreadsError('INVALID_FUNCTION', `${COMPILING}: longer than ${MAX_SOURCE_CHARS} characters`)
+      }
+      const call: SandboxCall = { fn: 0, timeMs: 0, who: undefined, first: undefined, second: undefined }
+      const batch: Batch = { functions: [{ form, source }], calls: [call], budget: 'author', tries: 1 }
+      for (const { word, text } of await runBatch(pool, batch)) {
+        if (word !== 'compiled') throw new ThreadsError('INVALID_FUNCTION', `${COMPILING}: ${text || word}`)
+      }
+    },
+    async judge(requests, { budget = 'judge' } = {}) {
+      const functions = validatorsOf(requests)
+      const calls = judgeCalls(requests, functions)
+      const answers = await runBatch(pool, { functions, calls, budget, tries: JUDGE_TRIES })
+      return answers.map(verdictOf)
+    },
+    async filter(source, reader, documents) {
+      const timeMs = clock.nowMs()
+      const calls = documents.values().map((document): SandboxCall => {
+        return { fn: 0, timeMs, who: reader, first: textOfUtf8(document), second: undefined }
+      })
+      const functions: SandboxFunction[] = [{ form: 'read-filter', source }]
+      const answers = await runBatch(pool, { functions, calls, budget: 'judge', tries: 1 })
+      return answers.map((answer, index) => shownOf(answer, documents[index]))
+    },
+    close: () => pool.close(),
+  }
+}
+
+interface Batch {
+  functions: readonly SandboxFunction[]
+  calls: Iterable<SandboxCall>
+  budget: Budget
+  tries: number
+}
+
+/** One message after the other, each of limited size, so that a batch of large documents is never in memory as a whole. */
+async function runBatch(pool: SandboxPool, { functions, calls, budget, tries }: Batch): Promise<Answer[]> {
+  const answers: Answer[] = []
+  let part: SandboxCall[] = []
+  let chars = 0
+  const flush = async (): Promise<void> => {
+    if (part.length > 0) answers.push(...(await pool.run({ functions, calls: part, budget }, tries)))
+    part = []
+    chars = 0
+  }
+  for (const call of calls) {
+    part.push(call)
+    chars += (call.first?.length ?? 0) + (call.second?.length ?? 0)
+    if (part.length >= MAX_CALLS || chars >= MAX_TEXT_CHARS) await flush()
+  }
+  await flush()
+  return answers
+}

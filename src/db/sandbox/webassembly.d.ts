@@ -1,0 +1,9 @@
+/** The part of WebAssembly used here. The types of Node leave it out, and those of browsers bring too much else. */
+declare namespace WebAssembly {
+  type Module = object
+  class Memory {
+    constructor(pages: { initial: number; maximum: number })
+    grow(pages: number): number
+  }
+  function compile(bytes: Uint8Array): Promise<Module>
+}
