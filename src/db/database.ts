@@ -89,7 +89,7 @@ export class ThreadDatabase implements Database, App {
   /** The stored definition, with the changes under way. */
   get definition(): DatabaseDefinition {
     const appData = this.#components.thread.appData()
-    if (this.#definition?.appData !== appData) {
+    if (this.#definition === undefined || this.#definition.appData !== appData) {
       const definition = readDefinition(appData)
       if (definition === undefined) throw new ThreadsError('DB_NOT_FOUND', 'db not found')
       this.#definition = { appData, definition }

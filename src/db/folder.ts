@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import { hasCode, ThreadsError } from '../core/errors.ts'
+import type { Identity } from '../core/identity.ts'
 import type { LogId } from '../core/peer-id.ts'
 import type { Cursor, FoldContext, FoldOutcome, ThreadRecord, WaitReason } from '../net/index.ts'
 import type { Change } from '../store/commit.ts'
@@ -97,7 +98,7 @@ export class Folder {
       generation: definition.generation,
       record: async (position) => {
         const record = await this.#components.record(position.logId, position.counter, view)
-        return { position, writer: record.author, content: contentOf(record) }
+        return { position, writer: record.author ?? NOBODY, content: contentOf(record) }
       },
     })
     return fold(work.records, work.rejudge, {
@@ -130,8 +131,11 @@ interface Admission {
 function foldRecord(record: ThreadRecord, previousTime: bigint): FoldRecord {
   const content = contentOf(record)
   const position = positionOf(record, content.kind === 'events' ? content.events : [], previousTime)
-  return { position, writer: record.author, content }
+  return { position, writer: record.author ?? NOBODY, content }
 }
+
+/** Writer of a record that names none: it is refused as a whole, so nobody is asked about him. */
+const NOBODY = '' as Identity
 
 function contentOf(record: ThreadRecord): Content {
   return readContent(record.author === undefined ? undefined : record.body)

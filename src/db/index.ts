@@ -9,7 +9,9 @@ import type { Query } from './query/query.ts'
 
 export { createDb } from './databases.ts'
 export type { DbOptions } from './options.ts'
+export { parseQuery } from './query/parse.ts'
 export type { Criterion, Query } from './query/query.ts'
+export { checkSchema } from './schema/index.ts'
 
 /** A JSON object with a string member `_id`. */
 export type Instance = Record<string, unknown>

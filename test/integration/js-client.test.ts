@@ -1,5 +1,5 @@
 /** Everything the original JavaScript client offers, against a real daemon: the unmodified npm package, over websockets. */
-import { Client, Where } from '@textile/threads-client'
+import { Client, type QueryJSON, Where } from '@textile/threads-client'
 import { Context } from '@textile/context'
 import { PrivateKey } from '@textile/crypto'
 import { ThreadID } from '@textile/threads-id'
@@ -137,7 +137,7 @@ describe('queries', () => {
     for (const indexes of [[], [{ path: 'age', unique: false }]]) {
       const id = await newPeople(people(100), { indexes })
       const query = new Where('age').ge(60).and('age').lt(66).or(new Where('age').eq(67)).skipNum(1).limitTo(5).orderByID()
-      const ids = (await client.find<Person>(id, 'Person', query)).map((each) => each._id)
+      const ids = (await client.find<Person>(id, 'Person', query as QueryJSON)).map((each) => each._id)
       expect(ids).toEqual(['p0041', 'p0042', 'p0043', 'p0044', 'p0045'])
       const oldest = await client.find<Person>(id, 'Person', { sort: { fieldPath: 'age', desc: true }, limit: 2 })
       expect(oldest.map((each) => each.age)).toEqual([79, 78])
