@@ -12,8 +12,18 @@ import type { Journal } from '../store/journal.ts'
 import type { App, OwnedThread, ThreadRecord } from './app.ts'
 
 export type { App, Cursor, Draft, FoldContext, FoldOutcome, OwnedThread, ThreadRecord, WaitReason } from './app.ts'
-export { createNet } from './net.ts'
+export { createNet, type NetComponents } from './net.ts'
 export type { NetOptions } from './options.ts'
+
+// What a program needs besides to run a net of its own.
+export { parseAddress } from '../core/address.ts'
+export { systemClock } from '../core/clock.ts'
+export { ThreadsError } from '../core/errors.ts'
+export { decodePrivateKey, generateKey } from '../core/keys.ts'
+export { silentLogger } from '../core/logger.ts'
+export { newThreadId } from '../core/thread-id.ts'
+export { newThreadKey, parseThreadKey } from '../core/thread-key.ts'
+export { openHostStore } from '../store/host-store.ts'
 
 /** Newest record of a log and its 1-based position; counter 0 and no CID for an empty log. */
 export interface Head {

@@ -1,0 +1,65 @@
+import { randomBytes } from 'node:crypto'
+import { systemClock } from '../../src/core/clock.ts'
+import { generateKey, type PrivateKey } from '../../src/core/keys.ts'
+import { silentLogger } from '../../src/core/logger.ts'
+import { createDb, type Databases } from '../../src/db/index.ts'
+import { createNet, type Net, type NetOptions } from '../../src/net/index.ts'
+import { openMemoryStore } from '../../src/store/memory-store.ts'
+import { type HostStore, openHostStore } from '../../src/store/host-store.ts'
+import type { OrderedStore } from '../../src/store/ordered-store.ts'
+
+/** A whole host in this process, with real sockets. */
+export interface TestHost extends AsyncDisposable {
+  readonly net: Net
+  readonly databases: Databases
+  readonly store: HostStore
+  /** Stops the host and starts it again on the same key and store; the new host replaces this one. */
+  restart(whileDown?: () => Promise<void>): Promise<TestHost>
+}
+
+export interface TestHostOptions {
+  net?: NetOptions
+  privateKey?: PrivateKey
+  /** Backend that outlives restarts. Default: a new one in memory. */
+  backend?: OrderedStore
+}
+
+/** Pull intervals short enough for tests. */
+const QUICK: NetOptions = { pullStartAfterMs: 50, pullInitialIntervalMs: 100, pullIntervalMs: 200 }
+
+export async function startHost(options: TestHostOptions = {}): Promise<TestHost> {
+  const { privateKey = generateKey(randomBytes), backend = await openMemoryStore() } = options
+  const shared = { clock: systemClock, random: randomBytes, logger: silentLogger }
+  const store = await openHostStore({ open: async () => keptOpen(backend), ...shared })
+  const net = await createNet({ store, privateKey, ...shared }, { ...QUICK, ...options.net })
+  const databases = await createDb({ net, store, ...shared })
+  await net.start()
+  const stop = async (): Promise<void> => {
+    await databases.close()
+    await net.stop()
+    await store.close()
+  }
+  return {
+    net,
+    databases,
+    store,
+    async restart(whileDown) {
+      await stop()
+      await whileDown?.()
+      return startHost({ ...options, privateKey, backend })
+    },
+    [Symbol.asyncDispose]: stop,
+  }
+}
+
+/** A backend in memory that loses nothing when its host closes it. */
+function keptOpen(backend: OrderedStore): OrderedStore {
+  return {
+    get: (key) => backend.get(key),
+    getMany: (keys) => backend.getMany(keys),
+    entries: (range) => backend.entries(range),
+    batch: (operations, options) => backend.batch(operations, options),
+    snapshot: () => backend.snapshot(),
+    close: async () => {},
+  }
+}
