@@ -115,9 +115,12 @@ export function threadAddress(transport: Address, peer: PeerId, thread: ThreadId
 }
 
 function components(address: Address): readonly Component[] {
-  const known = componentsOf.get(address)
-  if (known !== undefined) return known
-  return componentsOfText(address)
+  let parts = componentsOf.get(address)
+  if (parts === undefined) {
+    parts = componentsOfText(address)
+    componentsOf.set(address, parts)
+  }
+  return parts
 }
 
 function addressOf(parts: readonly Component[]): Address {

@@ -17,8 +17,8 @@ import {
   headLength,
   malformedCbor,
   putHead,
-} from './cbor-parts.ts'
-import { readLink } from './link.ts'
+} from './cbor-head.ts'
+import { checkLink } from './link.ts'
 
 /** Deepest nesting of arrays and maps. */
 export const MAX_CBOR_DEPTH = 128
@@ -194,7 +194,7 @@ class CanonicalWriter {
     if (this.#major !== CBOR_BYTES) throw malformedCbor('link that is no byte string')
     const start = this.#end
     this.#string()
-    readLink(this.#out.subarray(start + stringHeadLength(this.#out[start]), this.#end))
+    checkLink(this.#out.subarray(start + stringHeadLength(this.#out[start]), this.#end))
   }
 
   #simple(): void {

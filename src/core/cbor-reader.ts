@@ -10,7 +10,7 @@ import {
   CBOR_TEXT,
   CBOR_UNSIGNED,
   malformedCbor,
-} from './cbor-parts.ts'
+} from './cbor-head.ts'
 import { ThreadsError } from './errors.ts'
 import { readLink } from './link.ts'
 
@@ -49,13 +49,7 @@ export class CborReader {
     const length = this.#head(CBOR_TEXT, 'text')
     const from = this.#pos
     this.#pos += length
-    const utf8 = this.#bytes.subarray(from, this.#pos)
-    if (length < ASCII_LIMIT && utf8.every((byte) => byte < 0x80)) return String.fromCharCode(...utf8)
-    try {
-      return textOfUtf8(utf8)
-    } catch (cause) {
-      throw new ThreadsError('INVALID_RECORD', malformedCbor('text that is not UTF-8').message, { cause })
-    }
+    return asciiText(this.#bytes, from, this.#pos) ?? strictText(this.#bytes.subarray(from, this.#pos))
   }
 
   /** A copy of a byte string; `undefined` for null. */
@@ -134,6 +128,26 @@ export class CborReader {
     if (this.#bytes[this.#pos] !== NULL) return false
     this.#pos++
     return true
+  }
+}
+
+/** Short text without setting up a decoder; `undefined` if it is long or not ASCII. */
+function asciiText(bytes: Uint8Array, from: number, end: number): string | undefined {
+  if (end - from > ASCII_LIMIT) return undefined
+  let text = ''
+  for (let i = from; i < end; i++) {
+    const byte = bytes[i] ?? 0
+    if (byte >= 0x80) return undefined
+    text += String.fromCharCode(byte)
+  }
+  return text
+}
+
+function strictText(utf8: Uint8Array): string {
+  try {
+    return textOfUtf8(utf8)
+  } catch (cause) {
+    throw new ThreadsError('INVALID_RECORD', malformedCbor('text that is not UTF-8').message, { cause })
   }
 }
 

@@ -1,6 +1,6 @@
 /** dag-cbor: general values, and the rules blocks of logs are hashed by. */
 import { decode as decodeDagCbor, encode as encodeDagCbor } from '@ipld/dag-cbor'
-import { malformedCbor } from './cbor-parts.ts'
+import { malformedCbor } from './cbor-head.ts'
 import { ThreadsError } from './errors.ts'
 
 export { canonicalise, MAX_CBOR_BYTES, MAX_CBOR_DEPTH } from './canonical-cbor.ts'
@@ -9,7 +9,8 @@ export { cidFromBytes, cidOf } from './link.ts'
 /** Canonical dag-cbor of plain values, byte arrays, bigints and CIDs. Throws INVALID_ARGUMENT for anything else. */
 export function encode(value: unknown): Uint8Array {
   try {
-    return encodeDagCbor(value)
+    // A copy: what comes is a piece of a buffer shared with others.
+    return new Uint8Array(encodeDagCbor(value))
   } catch (cause) {
     throw new ThreadsError('INVALID_ARGUMENT', 'value cannot be encoded as dag-cbor', { cause })
   }

@@ -7,6 +7,7 @@ import {
   createDecipheriv,
   createPrivateKey,
   createPublicKey,
+  createSecretKey,
   hash,
   type KeyObject,
   randomFillSync,
@@ -18,7 +19,7 @@ import { bytesKey, concatBytes, fromHex, toHex } from './bytes.ts'
 import type { Random } from './clock.ts'
 import { ThreadsError } from './errors.ts'
 
-const CACHED_KEYS = 4096
+const CACHED_KEYS = 1024
 /** DER around the 32 bytes of an Ed25519 key (RFC 8410). */
 const ED25519_PKCS8 = fromHex('302e020100300506032b657004220420')
 const ED25519_SPKI = fromHex('302a300506032b6570032100')
@@ -40,11 +41,17 @@ const TAG_BYTES = 16
 
 const privateKeys = new BoundedCache<string, KeyObject>(CACHED_KEYS)
 const publicKeys = new BoundedCache<string, KeyObject>(CACHED_KEYS)
+/** By array, not by content: keys of threads are used again, those of bodies never. */
+const secretKeys = new BoundedCache<Uint8Array, KeyObject>(CACHED_KEYS)
 
 export const randomBytes: Random = (length) => randomFillSync(new Uint8Array(length))
 
 export function sha256(bytes: Uint8Array): Uint8Array {
-  return plain(hash('sha256', bytes, 'buffer'))
+  // Twice as fast as asking for a buffer.
+  const text = hash('sha256', bytes, 'binary')
+  const digest = new Uint8Array(text.length)
+  for (let i = 0; i < digest.length; i++) digest[i] = text.charCodeAt(i)
+  return digest
 }
 
 /** The 32-byte public key of a 32-byte seed. */
@@ -89,9 +96,9 @@ export function spkiVerifier(der: Uint8Array, kind: 'rsa' | 'ec'): VerifySha256 
   return (message, signature) => verify('sha256', message, key, signature)
 }
 
-/** AES-256-GCM without additional data: nonce (12 bytes), ciphertext, tag (16 bytes). */
+/** AES-256-GCM without additional data: nonce (12 bytes), ciphertext, tag (16 bytes). The key must not be changed later. */
 export function aesGcmEncrypt(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array): Uint8Array {
-  const cipher = createCipheriv('aes-256-gcm', key, nonce)
+  const cipher = createCipheriv('aes-256-gcm', secretKeyObject(key), nonce)
   const sealed = new Uint8Array(NONCE_BYTES + plaintext.length + TAG_BYTES)
   sealed.set(nonce)
   sealed.set(cipher.update(plaintext), NONCE_BYTES)
@@ -104,7 +111,8 @@ export function aesGcmEncrypt(key: Uint8Array, nonce: Uint8Array, plaintext: Uin
 export function aesGcmDecrypt(key: Uint8Array, sealed: Uint8Array): Uint8Array | undefined {
   const end = sealed.length - TAG_BYTES
   if (end < NONCE_BYTES) return undefined
-  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES })
+  const nonce = sealed.subarray(0, NONCE_BYTES)
+  const decipher = createDecipheriv('aes-256-gcm', secretKeyObject(key), nonce, { authTagLength: TAG_BYTES })
   decipher.setAuthTag(sealed.subarray(end))
   const plaintext = decipher.update(sealed.subarray(NONCE_BYTES, end))
   try {
@@ -119,6 +127,16 @@ function hasSmallOrder(publicKey: Uint8Array): boolean {
   const point = publicKey.slice()
   point[31] = (point[31] ?? 0) & 0x7f
   return SMALL_ORDER.has(toHex(point))
+}
+
+/** A cipher made from a key object starts in a third of the time. */
+function secretKeyObject(key: Uint8Array): KeyObject {
+  let object = secretKeys.get(key)
+  if (object === undefined) {
+    object = createSecretKey(key)
+    secretKeys.set(key, object)
+  }
+  return object
 }
 
 function privateKeyObject(seed: Uint8Array): KeyObject {

@@ -1,13 +1,10 @@
 /** An event as three blocks: the event links header and body; the header holds the key of the body. */
 import type { CID } from 'multiformats/cid'
-import { concatBytes } from './bytes.ts'
-import { cidOf } from './link.ts'
-import { cborBytes, cborLink } from './cbor-parts.ts'
-import { canonicalise } from './canonical-cbor.ts'
+import { EMPTY_BYTES } from './bytes.ts'
+import { canonicalise, cidOf, encode } from './cbor.ts'
 import { CborReader, unknownKey } from './cbor-reader.ts'
 import type { Random } from './clock.ts'
 import { ThreadsError } from './errors.ts'
-import { fromHex } from './bytes.ts'
 import { open, SYMMETRIC_KEY_BYTES, type SymmetricKey, seal } from './symmetric.ts'
 
 /** The blocks of an event, in the form in which they are stored, sent and hashed. */
@@ -30,18 +27,12 @@ export interface EventLinks {
   readonly body: CID
 }
 
-/** `{body: link, header: link}` without the links. */
-const EVENT_BODY = fromHex('a264626f6479')
-const EVENT_HEADER = fromHex('66686561646572')
-/** `{key: bytes(32)}` without the bytes. */
-const HEADER_KEY = fromHex('a1636b65795820')
-
 /** Encrypts a body, which must be canonical CBOR, with a key of its own. */
 export function sealEvent(body: Uint8Array, readKey: SymmetricKey, random: Random): SealedEvent {
   const bodyKey = random(SYMMETRIC_KEY_BYTES)
-  const bodyNode = cborBytes(seal(bodyKey, body, random))
-  const headerNode = cborBytes(seal(readKey, concatBytes(HEADER_KEY, bodyKey), random))
-  const eventNode = concatBytes(EVENT_BODY, cborLink(cidOf(bodyNode)), EVENT_HEADER, cborLink(cidOf(headerNode)))
+  const bodyNode = encode(seal(bodyKey, body, random))
+  const headerNode = encode(seal(readKey, encode({ key: bodyKey }), random))
+  const eventNode = encode({ body: cidOf(bodyNode), header: cidOf(headerNode) })
   return { eventNode, headerNode, bodyNode, eventCid: cidOf(eventNode) }
 }
 
@@ -70,7 +61,7 @@ export function decodeEvent(eventNode: Uint8Array): EventLinks {
 
 /** The content of a block that is one byte string, as encrypted blocks are. Throws INVALID_RECORD. */
 export function byteStringOf(node: Uint8Array): Uint8Array {
-  return new CborReader(node).bytes() ?? new Uint8Array(0)
+  return new CborReader(node).bytes() ?? EMPTY_BYTES
 }
 
 /** Writers always give 32 bytes. Private keys for NaCl boxes, which the format also allows, have never been written. */

@@ -1,9 +1,8 @@
 /** The body of a db record: the operations of one transaction, in call order. */
 import { base64pad } from 'multiformats/bases/base64'
 import { CID } from 'multiformats/cid'
-import { fromHex, joinBytes, textOfUtf8, utf8 } from './bytes.ts'
-import { decode } from './cbor.ts'
-import { CBOR_ARRAY, CBOR_NULL, CBOR_TEXT, cborBytes, cborHead, cborInteger } from './cbor-parts.ts'
+import { textOfUtf8 } from './bytes.ts'
+import { decode, encode } from './cbor.ts'
 import { CborReader, unknownKey } from './cbor-reader.ts'
 import { ThreadsError } from './errors.ts'
 import { type JsonValue, jsonText } from './json-text.ts'
@@ -28,34 +27,21 @@ export interface EventData {
   readonly instanceId: string
 }
 
-// Heads of the maps and their keys, as in `{iD, patch: {type, jSONPatch, instanceID}, timestamp, collectionName}`.
-const PATCHES = fromHex('a16770617463686573')
-const ID = fromHex('a4626944')
-const TYPE = fromHex('657061746368a36474797065')
-const JSON_PATCH = fromHex('696a534f4e5061746368')
-const INSTANCE_ID = fromHex('6a696e7374616e63654944')
-const TIMESTAMP = fromHex('6974696d657374616d70')
-const COLLECTION = fromHex('6e636f6c6c656374696f6e4e616d65')
-
-/** Canonical CBOR. Throws INVALID_ARGUMENT for an unknown type or a timestamp out of range. */
+/** Canonical CBOR. Throws INVALID_ARGUMENT for an unknown type or a timestamp out of the range of 64 bits. */
 export function encodeEvents(events: readonly EventData[]): Uint8Array {
-  const parts = [PATCHES, cborHead(CBOR_ARRAY, events.length)]
-  for (const event of events) {
-    const type = EVENT_TYPES.findIndex((name) => name === event.type)
-    if (type < 0) throw new ThreadsError('INVALID_ARGUMENT', 'unknown operation type')
-    pushText(parts, ID, event.id)
-    parts.push(TYPE, Uint8Array.of(type))
-    parts.push(JSON_PATCH, event.patch === undefined ? CBOR_NULL : cborBytes(event.patch))
-    pushText(parts, INSTANCE_ID, event.instanceId)
-    parts.push(TIMESTAMP, cborInteger(event.timestamp))
-    pushText(parts, COLLECTION, event.collection)
-  }
-  return joinBytes(parts)
+  const patches = events.map(({ id, type, patch, timestamp, collection, instanceId }) => ({
+    iD: id,
+    patch: { type: typeNumber(type), jSONPatch: patch ?? null, instanceID: instanceId },
+    timestamp,
+    collectionName: collection,
+  }))
+  return encode({ patches })
 }
 
-function pushText(parts: Uint8Array[], key: Uint8Array, text: string): void {
-  const value = utf8(text)
-  parts.push(key, cborHead(CBOR_TEXT, value.length), value)
+function typeNumber(type: EventType): number {
+  const number = EVENT_TYPES.findIndex((name) => name === type)
+  if (number < 0) throw new ThreadsError('INVALID_ARGUMENT', 'unknown operation type')
+  return number
 }
 
 /** Reads what any version of go-threads wrote. Throws INVALID_RECORD. */

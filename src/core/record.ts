@@ -1,14 +1,12 @@
 /** A record: the signed link of a log, in an envelope that the service key opens. */
 import type { CID } from 'multiformats/cid'
-import { concatBytes, EMPTY_BYTES, equalBytes, fromHex } from './bytes.ts'
-import { canonicalise } from './canonical-cbor.ts'
-import { cborBytes, cborLink } from './cbor-parts.ts'
+import { concatBytes, EMPTY_BYTES, equalBytes } from './bytes.ts'
+import { canonicalise, cidOf, encode } from './cbor.ts'
 import { CborReader, unknownKey } from './cbor-reader.ts'
 import type { Random } from './clock.ts'
 import { ThreadsError } from './errors.ts'
 import { byteStringOf, decodeEvent, type EventBlocks, type EventLinks } from './event-block.ts'
 import type { PrivateKey, PublicKey } from './keys.ts'
-import { cidOf } from './link.ts'
 import { open, type SymmetricKey, seal } from './symmetric.ts'
 
 /** The blocks of a record, in the form in which they are stored, sent and hashed. */
@@ -44,13 +42,6 @@ export interface SealedRecord {
   readonly recordNode: Uint8Array
   readonly cid: CID
 }
-
-// Head of the map and keys, each with the start of its value where that never changes.
-const FIRST_SIG = fromHex('a3637369675840')
-const LATER_SIG = fromHex('a4637369675840')
-const PREV = fromHex('6470726576')
-const BLOCK = fromHex('65626c6f636b')
-const PUB_KEY = fromHex('667075624b6579')
 
 /** Canonical forms of blocks that came from others: what is stored, and what the CIDs belong to. */
 export function canonicalBlocks(blocks: RecordBlocks): RecordBlocks {
@@ -88,11 +79,8 @@ export function sealRecord(contents: RecordContents): SealedRecord {
   const { event, prev, logKey, author, serviceKey, random } = contents
   const pubKey = author.encoded
   const sig = logKey.sign(signedMessage(event, prev, pubKey))
-  const plaintext =
-    prev === undefined
-      ? concatBytes(FIRST_SIG, sig, BLOCK, cborLink(event), PUB_KEY, cborBytes(pubKey))
-      : concatBytes(LATER_SIG, sig, PREV, cborLink(prev), BLOCK, cborLink(event), PUB_KEY, cborBytes(pubKey))
-  const recordNode = cborBytes(seal(serviceKey, plaintext, random))
+  const plaintext = encode({ sig, ...(prev === undefined ? {} : { prev }), block: event, pubKey })
+  const recordNode = encode(seal(serviceKey, plaintext, random))
   return { recordNode, cid: cidOf(recordNode) }
 }
 

@@ -37,11 +37,11 @@ export function verifyToken(host: PublicKey, token: string, nowSeconds: number):
   }
   if (token.length > MAX_TOKEN_LENGTH) throw invalidToken()
   if (memberOf(parseJson(segment(header)), 'alg') !== 'Ed25519') throw invalidToken()
+  if (!host.verify(utf8(`${header}.${payload}`), segmentBytes(signature))) throw invalidToken()
   const claims = readClaims(parseFirstJson(segment(payload)))
   if (claims.exp !== 0 && nowSeconds > claims.exp) throw invalidToken()
   if (claims.iat !== 0 && nowSeconds < claims.iat) throw invalidToken()
   if (claims.nbf !== 0 && nowSeconds < claims.nbf) throw invalidToken()
-  if (!host.verify(utf8(`${header}.${payload}`), segmentBytes(signature))) throw invalidToken()
   return parseIdentity(claims.sub)
 }
 

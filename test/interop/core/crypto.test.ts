@@ -1,5 +1,4 @@
 import { expect } from 'vitest'
-import { cborBytes } from '../../../src/core/cbor-parts.ts'
 import { encode } from '../../../src/core/cbor.ts'
 import { randomBytes } from '../../../src/core/crypto.ts'
 import { openBody } from '../../../src/core/event-block.ts'
@@ -42,7 +41,7 @@ testVectors('crypto.json', {
   },
   asymmetric: (one) => {
     // Bodies sealed for a private key (NaCl box) are never written and need not be read: refused, by name.
-    const body = cborBytes(one.bytes('ciphertext'))
+    const body = encode(one.bytes('ciphertext'))
     expect(failureOf(() => openBody(withBodyKey(one.bytes('privKey'), body), READ_KEY)).message).toBe(
       'parse decryption key failed',
     )
@@ -51,7 +50,7 @@ testVectors('crypto.json', {
   'decryption-key': (one) => {
     const key = one.bytes('bytes')
     const symmetric = one.has('type') && one.string('type') === 'symmetric'
-    const body = cborBytes(seal(symmetric ? key : READ_KEY, BODY, randomBytes))
+    const body = encode(seal(symmetric ? key : READ_KEY, BODY, randomBytes))
     const opened = () => openBody(withBodyKey(key, body), READ_KEY)
     if (symmetric) expect(opened()).toEqual(BODY)
     else expect(failureOf(opened).message).toBe('parse decryption key failed')
@@ -59,5 +58,5 @@ testVectors('crypto.json', {
 })
 
 function withBodyKey(key: Uint8Array, bodyNode: Uint8Array): { headerNode: Uint8Array; bodyNode: Uint8Array } {
-  return { headerNode: cborBytes(seal(READ_KEY, encode({ key }), randomBytes)), bodyNode }
+  return { headerNode: encode(seal(READ_KEY, encode({ key }), randomBytes)), bodyNode }
 }
