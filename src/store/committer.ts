@@ -253,7 +253,6 @@ export class GroupCommitter implements Committer {
     this.#waiting = []
     this.#waitingBytes = 0
     this.#unsynced = []
-    this.#syncDue = false
     this.#cancelSync?.()
     this.#cancelSync = undefined
     this.#lanes.clear()

@@ -38,6 +38,20 @@ describe('the committer', () => {
     expect(await host.committer.view(1).get(key)).toEqual(bytes('rex'))
   })
 
+  it('shows a thread what waits behind a batch that was stored meanwhile', async () => {
+    const { host, faulty } = await open()
+    const stalls = [faulty.stallBatch(1), faulty.stallBatch(2)]
+    const first = host.committer.submit(putBatch(1, 'rex', 'first'))
+    await stalls[0]?.reached
+    const second = host.committer.submit(putBatch(1, 'rex', 'second'))
+    stalls[0]?.release()
+    await first
+    expect(await host.reads.get(instanceKey(1, 'rex'))).toEqual(bytes('first'))
+    expect(await host.committer.view(1).get(instanceKey(1, 'rex'))).toEqual(bytes('second'))
+    stalls[1]?.release()
+    await second
+  })
+
   it('merges what waits into one synced write, for all threads', async () => {
     const { host, faulty } = await open()
     const stall = faulty.stallBatch(1)
@@ -205,7 +219,8 @@ describe('after a failed write', () => {
     faulty.failOpens(Number.POSITIVE_INFINITY)
     const first = host.committer.submit(putBatch(1, 'first'))
     await stall.reached
-    const lost = [host.committer.submit(putBatch(1, 'lost')), host.committer.submit(putBatch(2, 'too'))]
+    // More than one write takes: some fail in it, the others behind it.
+    const lost = Array.from({ length: 300 }, (_, i) => host.committer.submit(putBatch(i % 3, `lost${i}`)))
     const settled = host.committer.settled(2)
     stall.release()
     await expect(first).resolves.toMatchObject({ seq: 2 })
@@ -233,14 +248,15 @@ describe('after a failed write', () => {
 
   it('announces a batch that was stored although its write failed', async () => {
     const { host, faulty } = await open()
+    await host.committer.submit(putBatch(1, 'before'))
     const updates = takeCommits(host.journal.subscribe(), 2)
     faulty.failBatch(1, { stored: true })
     await expect(host.committer.submit(putBatch(1, 'found'))).rejects.toMatchObject({ code: 'STORE_FAILED' })
     await vi.waitFor(() => expect(host.committer.state).toBe('open'))
     await host.committer.submit(putBatch(1, 'next'))
     expect((await updates).map(({ seq, changes }) => [seq, changes[0]?.id])).toEqual([
-      [1, 'found'],
-      [2, 'next'],
+      [2, 'found'],
+      [3, 'next'],
     ])
   })
 
