@@ -1,6 +1,7 @@
 import type { AbortOptions } from '../../core/abort.ts'
 import { ThreadsError } from '../../core/errors.ts'
 import type { PeerId } from '../../core/peer-id.ts'
+import { unlessAborted } from '../../util/unless-aborted.ts'
 import type { PeerHost } from '../host/libp2p-host.ts'
 import { Budget } from './budget.ts'
 import { CALL_TIMEOUT_MS, MAX_DIALS, MAX_MESSAGE_BYTES, PROTOCOL } from './constants.ts'
@@ -82,7 +83,7 @@ class SessionClient implements PeerClient {
   }
 
   async #sendOver(opening: Promise<PeerSession>, peer: PeerId, call: Call & AbortOptions): Promise<Uint8Array> {
-    const session = await abortable(opening, call.signal)
+    const session = call.signal === undefined ? await opening : await unlessAborted(() => opening, call.signal)
     try {
       const timeoutMs = CALL_TIMEOUT_MS
       return await session.call(call.path, call.bytes, { timeoutMs, ...signalOf(call) })
@@ -141,14 +142,4 @@ function refusalOf(error: unknown, peer: PeerId): unknown {
 
 function signalOf({ signal }: AbortOptions): AbortOptions {
   return signal === undefined ? {} : { signal }
-}
-
-function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason)
-    if (signal.aborted) onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }

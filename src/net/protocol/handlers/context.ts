@@ -7,6 +7,8 @@ import { Status, StatusError } from '../status.ts'
 
 /** What calls of peers tell about them. Hints: nothing here is taken for true. */
 export interface PeerHints {
+  /** The peer has called. */
+  seen(peer: PeerId): void
   /** The peer seems to have something of a thread that is not here. */
   ahead(hint: AheadHint): void
   /** The peer says that it has the records of a log up to `counter`. */
@@ -19,9 +21,15 @@ export interface AheadHint {
   /** Logs or addresses. */
   readonly logs: boolean
   readonly records: boolean
-  /** The peer's edges, if it told them. */
-  readonly edges?: Edges
+  readonly cause: AheadCause
 }
+
+export type AheadCause =
+  /** It pushed something that does not follow what is here. */
+  | { readonly kind: 'push' }
+  /** Its request names logs or records that are not here. */
+  | { readonly kind: 'request' }
+  | { readonly kind: 'edges'; readonly edges: Edges }
 
 export interface HandlerContext {
   readonly replica: Replica

@@ -1,4 +1,5 @@
 import type { PeerId } from '../../../core/peer-id.ts'
+import { planExchange } from '../../replication/plan.ts'
 import type { Edges } from '../../replica.ts'
 import { MAX_EDGE_ENTRIES } from '../constants.ts'
 import type { ExchangeEdgesReply, ExchangeEdgesRequest, ThreadEdges } from '../messages.ts'
@@ -29,8 +30,7 @@ function compare(
 ): ExchangeEdgesReply['threads'][number] {
   if (!replica.isProven(threadId, caller)) return { threadId, exists: false, edges: NOTHING }
   const local = replica.edges(threadId)
-  const logs = edges.addresses !== 0n && edges.addresses !== local.addresses
-  const records = edges.heads !== 0n && edges.heads !== local.heads
-  if (logs || records) hints.ahead({ peer: caller, threadId, logs, records, edges })
+  const { logs, records } = planExchange(local, edges)
+  if (logs || records) hints.ahead({ peer: caller, threadId, logs, records, cause: { kind: 'edges', edges } })
   return { threadId, exists: local.addresses !== 0n && local.heads !== 0n, edges: local }
 }

@@ -94,7 +94,7 @@ function bytesOf({ recordNode, eventNode, headerNode, bodyNode }: RecordBlocks):
 
 /** What the caller asks for says what it has. */
 function learn(
-  { replica, hints }: HandlerContext,
+  { hints }: HandlerContext,
   asked: { caller: PeerId; threadId: ThreadId; logs: readonly PeerLog[]; offsets: Map<LogId, LogOffset> },
 ): void {
   const { caller, threadId, offsets } = asked
@@ -107,6 +107,7 @@ function learn(
     else if (counter > log.counter) newerRecords = true
     else hints.has(caller, threadId, { id: logId, counter })
   }
-  if (!replica.isProven(threadId, caller) || (!unknownLogs && !newerRecords)) return
-  hints.ahead({ peer: caller, threadId, logs: unknownLogs, records: newerRecords || unknownLogs })
+  if (!unknownLogs && !newerRecords) return
+  const cause = { kind: 'request' } as const
+  hints.ahead({ peer: caller, threadId, logs: unknownLogs, records: newerRecords || unknownLogs, cause })
 }

@@ -13,11 +13,17 @@ export type Handlers = {
 }
 
 export function createHandlers(context: HandlerContext): Handlers {
+  const noting =
+    <Request, Reply>(handler: (context: HandlerContext, request: Request, caller: PeerId) => Promise<Reply>) =>
+    (request: Request, caller: PeerId): Promise<Reply> => {
+      context.hints.seen(caller)
+      return handler(context, request, caller)
+    }
   return {
-    getLogs: (request, caller) => getLogs(context, request, caller),
-    pushLog: (request, caller) => pushLog(context, request, caller),
-    getRecords: (request, caller) => getRecords(context, request, caller),
-    pushRecord: (request, caller) => pushRecord(context, request, caller),
-    exchangeEdges: (request, caller) => exchangeEdges(context, request, caller),
+    getLogs: noting(getLogs),
+    pushLog: noting(pushLog),
+    getRecords: noting(getRecords),
+    pushRecord: noting(pushRecord),
+    exchangeEdges: noting(exchangeEdges),
   }
 }

@@ -19,6 +19,6 @@ export async function pushLog(context: HandlerContext, request: PushLogRequest, 
     }
   }
   await replica.addLogs(threadId, [request.log], caller)
-  hints.ahead({ peer: caller, threadId, logs: false, records: true })
+  hints.ahead({ peer: caller, threadId, logs: false, records: true, cause: { kind: 'push' } })
   return {}
 }

@@ -15,7 +15,7 @@ export async function pushRecord(context: HandlerContext, request: PushRecordReq
   if (counter > 0 && counter <= log.counter) return {}
   const position = counter > 0 ? { firstCounter: counter } : {}
   const receipt = await replica.receive({ threadId, logId, records: [record], from: caller, ...position })
-  if (receipt.gap) hints.ahead({ peer: caller, threadId, logs: false, records: true })
+  if (receipt.gap) hints.ahead({ peer: caller, threadId, logs: false, records: true, cause: { kind: 'push' } })
   else hints.has(caller, threadId, { id: logId, counter: receipt.counter })
   return {}
 }

@@ -1,0 +1,122 @@
+import type { Clock } from '../../core/clock.ts'
+import { hasCode, ThreadsError } from '../../core/errors.ts'
+import type { Logger } from '../../core/logger.ts'
+import type { PeerId } from '../../core/peer-id.ts'
+import type { ThreadId } from '../../core/thread-id.ts'
+import type { PeerClient } from '../protocol/client.ts'
+import { PeerRefusal, Status } from '../protocol/status.ts'
+import type { Replica } from '../replica.ts'
+import type { PeerBook } from './peer-book.ts'
+import type { Puller } from './puller.ts'
+
+/** Threads in one call, as go-threads. */
+const THREADS_PER_CALL = 10
+
+export interface EdgeExchangeComponents {
+  readonly replica: Replica
+  readonly client: PeerClient
+  readonly book: PeerBook
+  readonly puller: Puller
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Ends all exchanges. */
+  readonly signal: AbortSignal
+}
+
+export interface EdgeExchangeOptions {
+  readonly pullStartAfterMs: number
+  readonly pullInitialIntervalMs: number
+  readonly pullIntervalMs: number
+}
+
+/** Compares edges with all peers at intervals, and pulls where they differ. */
+export class EdgeExchange {
+  readonly #components: EdgeExchangeComponents
+  readonly #options: EdgeExchangeOptions
+  /** Peers whose last exchange is not over; a slow one skips cycles and delays nobody. */
+  readonly #busy = new Map<PeerId, Promise<void>>()
+  #cancelNext: (() => void) | undefined
+
+  constructor(components: EdgeExchangeComponents, options: EdgeExchangeOptions) {
+    this.#components = components
+    this.#options = options
+  }
+
+  start(): void {
+    const { pullStartAfterMs, pullInitialIntervalMs } = this.#options
+    this.#cycleAfter(pullStartAfterMs, pullInitialIntervalMs)
+  }
+
+  /** Resolves when no exchange is under way. To be called once the signal has aborted. */
+  async settled(): Promise<void> {
+    this.#cancelNext?.()
+    await Promise.allSettled(this.#busy.values())
+  }
+
+  #cycleAfter(delayMs: number, nextMs: number): void {
+    const { clock, signal } = this.#components
+    if (signal.aborted) return
+    this.#cancelNext = clock.after(delayMs, () => {
+      this.#cycleAfter(nextMs, this.#options.pullIntervalMs)
+      this.#cycle()
+    })
+  }
+
+  #cycle(): void {
+    const { book, logger, signal } = this.#components
+    for (const [peer, threads] of this.#threadsByPeer()) {
+      if (this.#busy.has(peer) || book.failure(peer) !== undefined) continue
+      const exchange = this.#exchangeAll(peer, threads)
+        .catch((error: unknown) => {
+          if (!signal.aborted) logger.error({ peer, error }, 'could not compare edges')
+        })
+        .finally(() => this.#busy.delete(peer))
+      this.#busy.set(peer, exchange)
+    }
+  }
+
+  #threadsByPeer(): Map<PeerId, ThreadId[]> {
+    const { replica } = this.#components
+    const threads = new Map<PeerId, ThreadId[]>()
+    for (const threadId of replica.threadIds()) {
+      for (const peer of replica.peers(threadId)) {
+        if (!replica.isProven(threadId, peer)) continue
+        const known = threads.get(peer)
+        if (known === undefined) threads.set(peer, [threadId])
+        else known.push(threadId)
+      }
+    }
+    return threads
+  }
+
+  async #exchangeAll(peer: PeerId, threads: readonly ThreadId[]): Promise<void> {
+    const { book, logger } = this.#components
+    try {
+      for (let at = 0; at < threads.length; at += THREADS_PER_CALL) {
+        await this.#exchange(peer, threads.slice(at, at + THREADS_PER_CALL))
+      }
+      book.reached(peer)
+    } catch (error) {
+      if (!(error instanceof ThreadsError)) throw error
+      if (hasCode(error, 'PEER_UNREACHABLE')) book.failed(peer)
+      logger.debug({ peer, code: error.code, reason: error.message }, 'a peer does not compare edges')
+    }
+  }
+
+  async #exchange(peer: PeerId, threads: readonly ThreadId[]): Promise<void> {
+    const { client, puller, replica, signal } = this.#components
+    const here = threads.filter((threadId) => replica.has(threadId))
+    try {
+      const request = { threads: here.map((threadId) => ({ threadId, edges: replica.edges(threadId) })) }
+      const reply = await client.call(peer, 'exchangeEdges', request, { signal })
+      const asked = new Set(here)
+      for (const { threadId, edges } of reply.threads) {
+        if (asked.has(threadId) && replica.has(threadId)) puller.compare(peer, threadId, edges)
+      }
+    } catch (error) {
+      if (!(error instanceof PeerRefusal && error.status === Status.unimplemented)) throw error
+      // Older peers know no edges: they are asked for records outright.
+      for (const threadId of here) puller.pullSoon(peer, threadId, { wants: { logs: false, records: true } })
+    }
+  }
+}

@@ -1,0 +1,215 @@
+import type { Clock } from '../../core/clock.ts'
+import { hasCode, ThreadsError } from '../../core/errors.ts'
+import type { Logger } from '../../core/logger.ts'
+import type { LogId, PeerId } from '../../core/peer-id.ts'
+import type { RecordBlocks } from '../../core/record.ts'
+import type { ThreadId } from '../../core/thread-id.ts'
+import type { PeerClient } from '../protocol/client.ts'
+import { PeerRefusal, Status } from '../protocol/status.ts'
+import type { PeerLog, Replica } from '../replica.ts'
+import type { PeerBook } from './peer-book.ts'
+
+/** PushRecord calls to one peer that are not answered yet. */
+const MAX_IN_FLIGHT = 16
+/** Bytes of records read for one peer at once; one record may be larger. */
+const MAX_BATCH_BYTES = 1024 * 1024
+
+export interface PusherComponents {
+  readonly replica: Replica
+  readonly client: PeerClient
+  readonly book: PeerBook
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Ends all pushes. */
+  readonly signal: AbortSignal
+}
+
+/** What a peer lacks of a log that is written here. */
+export interface Outstanding {
+  readonly threadId: ThreadId
+  readonly logId: LogId
+  /** The peer has the records up to this one, or will pull them. */
+  has: number
+  /** Newest record to send. */
+  until: number
+}
+
+interface Outbox {
+  /** By thread and log. Holds positions only: records are read from their logs when it is their turn. */
+  readonly waiting: Map<string, Outstanding>
+  readonly sending: Set<string>
+  inFlight: number
+  cancelRetry: (() => void) | undefined
+}
+
+/**
+ * Sends records written here to the peers of their threads, oldest first. Logs are the outbox, so a peer that is slow or
+ * away costs a position for each log. What a peer refuses it may pull: only unreachable peers are tried again.
+ */
+export class Pusher {
+  readonly #components: PusherComponents
+  readonly #outboxes = new Map<PeerId, Outbox>()
+  readonly #running = new Set<Promise<void>>()
+
+  constructor(components: PusherComponents) {
+    this.#components = components
+  }
+
+  /** A record written here is durable: it goes to all peers of the thread. */
+  localRecord(threadId: ThreadId, logId: LogId, counter: number): void {
+    const { replica } = this.#components
+    for (const peer of replica.peers(threadId)) {
+      if (!replica.isProven(threadId, peer)) continue
+      const outbox = this.#outboxes.get(peer) ?? emptyOutbox()
+      this.#outboxes.set(peer, outbox)
+      const key = `${threadId} ${logId}`
+      const known = outbox.waiting.get(key)
+      if (known === undefined) outbox.waiting.set(key, { threadId, logId, has: counter - 1, until: counter })
+      else known.until = Math.max(known.until, counter)
+      this.#pump(peer)
+    }
+  }
+
+  /** A peer says that it has records: they are not sent to it. */
+  has(peer: PeerId, threadId: ThreadId, { id, counter }: { id: LogId; counter: number }): void {
+    const known = this.#outboxes.get(peer)?.waiting.get(`${threadId} ${id}`)
+    if (known !== undefined) known.has = Math.max(known.has, counter)
+  }
+
+  /** A peer that could not be reached can be again. */
+  resume(peer: PeerId): void {
+    if (this.#outboxes.has(peer)) this.#pump(peer)
+  }
+
+  /** Sends logs without their records. Throws what the first refused one ends with. */
+  async pushLogs(
+    peer: PeerId,
+    threadId: ThreadId,
+    { logs, withServiceKey, signal }: { logs: readonly PeerLog[]; withServiceKey: boolean; signal?: AbortSignal },
+  ): Promise<void> {
+    const { client, replica } = this.#components
+    const serviceKey = withServiceKey ? replica.serviceKey(threadId) : undefined
+    const end = signal ?? this.#components.signal
+    for (const log of logs) {
+      await client.call(peer, 'pushLog', { threadId, serviceKey, readKey: undefined, log }, { signal: end })
+    }
+  }
+
+  outstanding(peer: PeerId): Outstanding[] {
+    return [...(this.#outboxes.get(peer)?.waiting.values() ?? [])].map((each) => ({ ...each }))
+  }
+
+  peers(): PeerId[] {
+    return [...this.#outboxes.keys()]
+  }
+
+  /** Resolves when no push is under way. To be called once the signal has aborted. */
+  async settled(): Promise<void> {
+    for (const outbox of this.#outboxes.values()) outbox.cancelRetry?.()
+    await Promise.allSettled(this.#running)
+  }
+
+  #pump(peer: PeerId): void {
+    const { book, signal } = this.#components
+    const outbox = this.#outboxes.get(peer)
+    if (outbox === undefined || signal.aborted) return
+    if (outbox.waiting.size === 0) {
+      if (outbox.inFlight === 0) this.#outboxes.delete(peer)
+      return
+    }
+    const failure = book.failure(peer)
+    if (failure !== undefined) return this.#retryAt(peer, outbox, failure.retryAtMs)
+    for (const [key, outstanding] of outbox.waiting) {
+      if (outbox.inFlight >= MAX_IN_FLIGHT) return
+      if (!outbox.sending.has(key)) this.#start(peer, outbox, { key, outstanding })
+    }
+  }
+
+  #retryAt(peer: PeerId, outbox: Outbox, retryAtMs: number): void {
+    const { clock } = this.#components
+    outbox.cancelRetry?.()
+    outbox.cancelRetry = clock.after(Math.max(1, retryAtMs - clock.nowMs()), () => {
+      outbox.cancelRetry = undefined
+      this.#pump(peer)
+    })
+  }
+
+  /** Sends the next records of one log, with an even share of the calls that may still be in flight. */
+  #start(peer: PeerId, outbox: Outbox, { key, outstanding }: { key: string; outstanding: Outstanding }): void {
+    const idle = outbox.waiting.size - outbox.sending.size
+    const share = Math.ceil((MAX_IN_FLIGHT - outbox.inFlight) / idle)
+    outbox.sending.add(key)
+    outbox.inFlight += share
+    const sending = this.#send(peer, outstanding, share).finally(() => {
+      outbox.sending.delete(key)
+      outbox.inFlight -= share
+      if (outstanding.has >= outstanding.until) outbox.waiting.delete(key)
+      this.#running.delete(sending)
+      this.#pump(peer)
+    })
+    this.#running.add(sending)
+  }
+
+  async #send(peer: PeerId, outstanding: Outstanding, maxRecords: number): Promise<void> {
+    const { book, replica, logger, signal } = this.#components
+    const { threadId, logId, has } = outstanding
+    try {
+      const options = { counter: has, maxRecords, maxBytes: MAX_BATCH_BYTES }
+      const records = await replica.recordsAfter(threadId, logId, options)
+      if (records.length === 0) return leaveToPull(outstanding)
+      const sent = await Promise.allSettled(
+        records.map((record, index) => this.#push(peer, outstanding, { record, counter: has + 1 + index })),
+      )
+      const refused = sent.findIndex(({ status }) => status === 'rejected')
+      outstanding.has = Math.max(outstanding.has, has + (refused < 0 ? records.length : refused))
+      const failure = sent[refused]
+      if (failure?.status === 'rejected') await this.#afterRefusal(peer, outstanding, failure.reason)
+      else book.reached(peer)
+    } catch (error) {
+      leaveToPull(outstanding)
+      const gone = hasCode(error, 'THREAD_NOT_FOUND')
+      if (!signal.aborted && !gone)
+        logger.error({ peer, thread: threadId, log: logId, error }, 'could not push records')
+    }
+  }
+
+  async #push(
+    peer: PeerId,
+    { threadId, logId }: Outstanding,
+    { record, counter }: { record: RecordBlocks; counter: number },
+  ): Promise<void> {
+    const { client, signal } = this.#components
+    await client.call(peer, 'pushRecord', { threadId, logId, record, counter }, { signal })
+  }
+
+  async #afterRefusal(peer: PeerId, outstanding: Outstanding, error: unknown): Promise<void> {
+    const { book, logger, replica, signal } = this.#components
+    const { threadId, logId } = outstanding
+    if (signal.aborted) return leaveToPull(outstanding)
+    if (hasCode(error, 'PEER_UNREACHABLE')) return book.failed(peer)
+    if (!(error instanceof ThreadsError)) throw error
+    leaveToPull(outstanding)
+    const fields = { peer, thread: threadId, log: logId }
+    if (!(error instanceof PeerRefusal && error.status === Status.notFound)) {
+      logger.warn({ ...fields, reason: error.message }, 'a peer refused a record')
+      return
+    }
+    try {
+      // Without keys: who belongs to the thread has them. The peer then pulls the records.
+      const logs = replica.logs(threadId).filter(({ id }) => id === logId)
+      await this.pushLogs(peer, threadId, { logs, withServiceKey: false })
+    } catch (refusal) {
+      if (!(refusal instanceof ThreadsError)) throw refusal
+      logger.debug({ ...fields, reason: refusal.message }, 'a peer does not take a log')
+    }
+  }
+}
+
+/** Nothing up to now is sent any more. */
+function leaveToPull(outstanding: Outstanding): void {
+  outstanding.has = outstanding.until
+}
+
+function emptyOutbox(): Outbox {
+  return { waiting: new Map(), sending: new Set(), inFlight: 0, cancelRetry: undefined }
+}

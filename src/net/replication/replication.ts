@@ -1,0 +1,178 @@
+import type { AbortOptions } from '../../core/abort.ts'
+import type { Clock, Random } from '../../core/clock.ts'
+import { ThreadsError } from '../../core/errors.ts'
+import type { Logger } from '../../core/logger.ts'
+import type { LogId, PeerId } from '../../core/peer-id.ts'
+import type { SymmetricKey } from '../../core/symmetric.ts'
+import type { ThreadId } from '../../core/thread-id.ts'
+import { unlessAborted } from '../../util/unless-aborted.ts'
+import type { PeerHost } from '../host/libp2p-host.ts'
+import type { ResolvedNetOptions } from '../options.ts'
+import { createPeerClient, type PeerClient } from '../protocol/client.ts'
+import type { AheadHint, PeerHints } from '../protocol/handlers/context.ts'
+import { createHandlers } from '../protocol/handlers/handlers.ts'
+import { servePeers } from '../protocol/server.ts'
+import type { PeerLog, Replica } from '../replica.ts'
+import { EdgeExchange } from './edge-exchange.ts'
+import { type Failure, PeerBook, type Stall } from './peer-book.ts'
+import { Puller } from './puller.ts'
+import { type Outstanding, Pusher } from './pusher.ts'
+
+export interface ReplicationComponents {
+  readonly replica: Replica
+  readonly host: Pick<PeerHost, 'dial' | 'handle'>
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}
+
+export type ReplicationOptions = Pick<
+  ResolvedNetOptions,
+  'pull' | 'pullRecords' | 'pullStartAfterMs' | 'pullInitialIntervalMs' | 'pullIntervalMs'
+>
+
+export interface PeerStatus {
+  readonly peer: PeerId
+  /** Set if the last attempt to reach the peer failed. */
+  readonly failure: Failure | undefined
+  /** Records written here that the peer has not taken yet. */
+  readonly outstanding: readonly Outstanding[]
+  /** Logs that do not advance with what the peer sends. */
+  readonly stalls: readonly Stall[]
+}
+
+/** Keeps the threads of this host equal to those of its peers. */
+export interface Replication {
+  /** Starts to pull at intervals. Peers are answered from the time the host listens. */
+  start(): void
+  /** Ends all calls; resolves when nothing is under way. */
+  stop(): Promise<void>
+  /** A record written on this host is durable: sends it to the thread's peers. */
+  localRecord(threadId: ThreadId, logId: LogId, counter: number): void
+  /** Fetches what the thread's peers have and this host has not. Peers that cannot be reached, or refuse, are no error. */
+  pullThread(threadId: ThreadId, options?: AbortOptions): Promise<void>
+  /** The logs of a thread that is not here yet. Throws PEER_UNREACHABLE, PeerRefusal. */
+  getLogs(peer: PeerId, threadId: ThreadId, options: AbortOptions & { serviceKey: SymmetricKey }): Promise<PeerLog[]>
+  /** Sends all logs of a thread to a peer, which then pulls their records. Throws PEER_UNREACHABLE, PeerRefusal. */
+  pushLogs(peer: PeerId, threadId: ThreadId, options: AbortOptions & { withServiceKey: boolean }): Promise<void>
+  /** Tells the thread's peers of new addresses of logs, without waiting for them. */
+  announceLogs(threadId: ThreadId, logIds: readonly LogId[]): void
+  /** What is known of each peer that is not simply up to date. */
+  syncStatus(): PeerStatus[]
+}
+
+/** Serves peers on the host and replicates with them. To be called before the host starts. */
+export function createReplication(components: ReplicationComponents, options: ReplicationOptions): Replication {
+  const { host, replica, logger } = components
+  const replication = new HostReplication({ ...components, client: createPeerClient(host) }, options)
+  const context = { replica, hints: replication, pullRecords: options.pullRecords }
+  servePeers({ host, handlers: createHandlers(context), logger })
+  return replication
+}
+
+/** Replication over any way to call peers; hears from the handlers what calls of peers tell about them. */
+export class HostReplication implements Replication, PeerHints {
+  readonly #components: Omit<ReplicationComponents, 'host'> & { readonly client: PeerClient }
+  readonly #options: ReplicationOptions
+  readonly #stopping = new AbortController()
+  readonly #book: PeerBook
+  readonly #puller: Puller
+  readonly #pusher: Pusher
+  readonly #exchange: EdgeExchange
+
+  constructor(
+    components: Omit<ReplicationComponents, 'host'> & { readonly client: PeerClient },
+    options: ReplicationOptions,
+  ) {
+    const { clock, random } = components
+    this.#components = components
+    this.#options = options
+    this.#book = new PeerBook({ clock, random, onReached: (peer) => this.#pusher.resume(peer) })
+    const shared = { ...components, book: this.#book, signal: this.#stopping.signal }
+    this.#puller = new Puller(shared, options)
+    this.#pusher = new Pusher(shared)
+    this.#exchange = new EdgeExchange({ ...shared, puller: this.#puller }, options)
+  }
+
+  start(): void {
+    if (this.#options.pull) this.#exchange.start()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new ThreadsError('CLOSED', 'the host is stopping'))
+    this.#components.client.close()
+    await Promise.all([this.#exchange.settled(), this.#puller.settled(), this.#pusher.settled()])
+  }
+
+  localRecord(threadId: ThreadId, logId: LogId, counter: number): void {
+    this.#pusher.localRecord(threadId, logId, counter)
+  }
+
+  async pullThread(threadId: ThreadId, { signal }: AbortOptions = {}): Promise<void> {
+    const { replica, logger } = this.#components
+    const pulls = replica.peers(threadId).map(async (peer) => {
+      try {
+        await this.#puller.pull(peer, threadId, { logs: true, records: true })
+      } catch (error) {
+        if (!(error instanceof ThreadsError)) throw error
+        logger.debug({ peer, thread: threadId, code: error.code, reason: error.message }, 'could not pull')
+      }
+    })
+    const all = Promise.all(pulls)
+    await (signal === undefined ? all : unlessAborted(() => all, signal))
+  }
+
+  async getLogs(
+    peer: PeerId,
+    threadId: ThreadId,
+    { serviceKey, signal }: AbortOptions & { serviceKey: SymmetricKey },
+  ): Promise<PeerLog[]> {
+    const { client } = this.#components
+    const reply = await client.call(peer, 'getLogs', { threadId, serviceKey }, signal === undefined ? {} : { signal })
+    this.#book.reached(peer)
+    return [...reply.logs]
+  }
+
+  async pushLogs(peer: PeerId, threadId: ThreadId, options: AbortOptions & { withServiceKey: boolean }): Promise<void> {
+    await this.#pusher.pushLogs(peer, threadId, { ...options, logs: this.#components.replica.logs(threadId) })
+    this.#book.reached(peer)
+  }
+
+  announceLogs(threadId: ThreadId, logIds: readonly LogId[]): void {
+    const { replica, logger } = this.#components
+    const logs = replica.logs(threadId).filter(({ id }) => logIds.includes(id))
+    if (logs.length === 0) return
+    for (const peer of replica.peers(threadId)) {
+      this.#pusher.pushLogs(peer, threadId, { logs, withServiceKey: false }).catch((error: unknown) => {
+        if (!this.#stopping.signal.aborted) logger.debug({ peer, thread: threadId, error }, 'could not announce logs')
+      })
+    }
+  }
+
+  syncStatus(): PeerStatus[] {
+    const { failures, stalls } = this.#book.status()
+    const peers = new Set([...failures.keys(), ...stalls.map(({ peer }) => peer), ...this.#pusher.peers()])
+    return [...peers].map((peer) => ({
+      peer,
+      failure: failures.get(peer),
+      outstanding: this.#pusher.outstanding(peer),
+      stalls: stalls.filter((stall) => stall.peer === peer),
+    }))
+  }
+
+  ahead({ peer, threadId, logs, records, cause }: AheadHint): void {
+    const { replica } = this.#components
+    if (cause.kind === 'push') return this.#puller.pullSoon(peer, threadId, { wants: { logs, records } })
+    const local = replica.edges(threadId)
+    const remote = cause.kind === 'edges' ? cause.edges : undefined
+    this.#puller.pullSoon(peer, threadId, { wants: { logs, records }, edges: { local, remote } })
+  }
+
+  seen(peer: PeerId): void {
+    this.#book.reached(peer)
+  }
+
+  has(peer: PeerId, threadId: ThreadId, log: { id: LogId; counter: number }): void {
+    this.#pusher.has(peer, threadId, log)
+  }
+}
