@@ -185,6 +185,9 @@ describe('relaxed durability', () => {
     expect((await announced).map(({ seq }) => seq)).toEqual([1, 2])
     expect(faulty.batches.at(-1)?.sync).toBe(true)
     expect(clock.pendingTimers).toBe(0)
+    await host.committer.submit(putBatch(1, 'c'))
+    clock.advance(100)
+    await vi.waitFor(() => expect(host.journal.lastSeq).toBe(3))
   })
 
   it('lets the fsync travel with batches that wait', async () => {
@@ -258,6 +261,8 @@ describe('after a failed write', () => {
       [2, 'found'],
       [3, 'next'],
     ])
+    const all = await takeCommits(host.journal.subscribe({ after: 0 }), 3)
+    expect(all.map(({ seq }) => seq)).toEqual([1, 2, 3])
   })
 
   it('tries to open again with growing pauses until it works', async () => {
@@ -300,11 +305,13 @@ describe('after a failed write', () => {
   })
 
   it('can be closed while it waits to open again, and then counts as not cleanly closed', async () => {
-    const { host, faulty, restart } = await openTestStore()
+    const { host, faulty, clock, restart } = await openTestStore()
     faulty.failBatch(1, { stored: false })
     faulty.failOpens(1)
     await expect(host.committer.submit(putBatch(1, 'lost'))).rejects.toMatchObject({ code: 'STORE_FAILED' })
+    await vi.waitFor(() => expect(clock.pendingTimers).toBe(1))
     await host.close()
+    expect(clock.pendingTimers).toBe(0)
     const again = await restart()
     expect(again.cleanlyClosed).toBe(false)
     await again.close()

@@ -17,8 +17,10 @@ it('looks at the disk again after a second, not before', async () => {
   clock.advance(999)
   expect(space.isLow()).toBe(true)
   // Longer than a look would have taken.
-  for (let i = 0; i < 5; i++) await statfs(location)
-  expect(space.isLow()).toBe(true)
+  for (let i = 0; i < 5; i++) {
+    await statfs(location)
+    expect(space.isLow()).toBe(true)
+  }
   clock.advance(1)
   await vi.waitFor(() => expect(space.isLow()).toBe(false))
 })
