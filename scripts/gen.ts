@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { BinaryReader } from '@bufbuild/protobuf/wire'
 
 const API_DIR = 'src/api/gen'
 const PEER_DIR = 'src/net/protocol/pb'
@@ -19,12 +20,21 @@ function generate(template: string, directory: string, names: readonly string[])
 
 /** The descriptors of the services of the API, for reflection. */
 function writeDescriptors(): void {
-  const set = buf('build', '--exclude-source-info', '--output', '-#format=binpb', ...paths(API_PROTOS))
+  const files = API_PROTOS.map((name) => `  '${descriptorOf(name).toString('base64')}',`)
   const lines = [
-    '// A google.protobuf.FileDescriptorSet of the files of this directory, in base64. Written by scripts/gen.ts.',
-    `export const FILE_DESCRIPTOR_SET: string = '${set.toString('base64')}'`,
+    '// A google.protobuf.FileDescriptorProto of each file of this directory, in base64. Written by scripts/gen.ts.',
+    'export const FILE_DESCRIPTORS: readonly string[] = [',
+    ...files,
+    ']',
   ]
   writeFileSync(join(API_DIR, 'descriptors.ts'), `${lines.join('\n')}\n`)
+}
+
+/** buf writes a set, whose only member is a list of files: here one file. */
+function descriptorOf(name: string): Buffer {
+  const set = new BinaryReader(buf('build', '--exclude-source-info', '--output', '-#format=binpb', ...paths([name])))
+  set.tag()
+  return Buffer.from(set.bytes())
 }
 
 function paths(names: readonly string[]): string[] {

@@ -70,9 +70,10 @@ const MAX_TEXT_LENGTH = 2_000
 
 /** How a call failed, as its caller is told. A ThreadsError as its cause tells code and hint. */
 export class RpcError extends Error {
-  readonly code: status
+  /** Status code of gRPC. */
+  readonly code: number
 
-  constructor(code: status, message: string, cause?: unknown) {
+  constructor(code: number, message: string, cause?: unknown) {
     super(sendableText(message), cause === undefined ? {} : { cause })
     this.name = 'RpcError'
     this.code = code
@@ -118,6 +119,11 @@ export function invalid<T>(decode: () => T): T {
     if (!(error instanceof ThreadsError)) throw error
     throw new RpcError(status.INVALID_ARGUMENT, error.message, error)
   }
+}
+
+export function tooLarge(bytes: number, maxBytes: number): RpcError {
+  const message = `grpc: received message larger than max (${bytes} vs. ${maxBytes})`
+  return new RpcError(status.RESOURCE_EXHAUSTED, message, new ThreadsError('TOO_LARGE', message))
 }
 
 /** A text as it can be sent: not too long, and without lone surrogates. */

@@ -64,6 +64,7 @@ async function answer(
     case 'hasRequest':
     case 'findRequest':
     case 'findByIDRequest':
-      return answerRead(transaction, option)
+      break
   }
+  return answerRead(transaction, option)
 }

@@ -1,0 +1,182 @@
+import {
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServiceDefinition,
+  type ServerUnaryCall,
+  type sendUnaryData,
+  type UntypedHandleCall,
+} from '@grpc/grpc-js'
+import { once } from 'node:events'
+import type { Clock } from '../core/clock.ts'
+import { Cancellation } from './cancellation.ts'
+import { type RpcError, tooLarge } from './errors.ts'
+import type { HostPort, ResolvedApiOptions } from './options.ts'
+import { addReflection } from './reflection.ts'
+import type { Router } from './router.ts'
+import type { RpcMethod, RpcService } from './service.ts'
+
+/** Calls of one connection at a time. */
+const MAX_CONCURRENT_CALLS = 1_000
+/** How soon a listener whose machine is gone is noticed. */
+const KEEPALIVE_TIME_MS = 60_000
+const KEEPALIVE_TIMEOUT_MS = 20_000
+
+type UnaryCall = ServerUnaryCall<Buffer, Buffer>
+type StreamCall = ServerDuplexStream<Buffer, Buffer>
+
+export type GrpcServerOptions = Pick<ResolvedApiOptions, 'maxMessageBytes' | 'stopTimeoutMs'> & {
+  readonly clock: Clock
+}
+
+/** Serves the methods of a router to gRPC clients over HTTP/2, without TLS. */
+export class GrpcServer {
+  readonly #router: Router
+  readonly #options: GrpcServerOptions
+  readonly #server: Server
+
+  constructor(router: Router, options: GrpcServerOptions) {
+    this.#router = router
+    this.#options = options
+    this.#server = new Server({
+      // Messages a little above the limit are refused here, in the words clients know, larger ones before they are read.
+      'grpc.max_receive_message_length': 2 * options.maxMessageBytes,
+      'grpc.max_send_message_length': -1,
+      'grpc.max_concurrent_streams': MAX_CONCURRENT_CALLS,
+      'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
+      'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+      'grpc.enable_channelz': 0,
+    })
+    for (const service of router.services) {
+      this.#server.addService(definitionOf(service), this.#implementationOf(service))
+    }
+    addReflection(this.#server)
+  }
+
+  /** Answers where it listens. */
+  async start({ host, port }: HostPort): Promise<HostPort> {
+    const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+    const bound = await new Promise<number>((resolve, reject) => {
+      this.#server.bindAsync(authority, ServerCredentials.createInsecure(), (cause, boundPort) => {
+        if (cause === null) resolve(boundPort)
+        else reject(new Error(`cannot serve gRPC on ${authority}: ${cause.message}`, { cause }))
+      })
+    })
+    return { host, port: bound }
+  }
+
+  /** Takes no more calls, waits for those under way as long as the options allow, then breaks them off. */
+  async stop(): Promise<void> {
+    const cancelTimer = this.#options.clock.after(this.#options.stopTimeoutMs, () => this.#server.forceShutdown())
+    await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))
+    cancelTimer()
+  }
+
+  #implementationOf(service: RpcService): Record<string, UntypedHandleCall> {
+    const handlers = Object.values(service.methods).map((method): [string, UntypedHandleCall] => {
+      const path = pathOf(service, method)
+      const unary = (call: UnaryCall, reply: sendUnaryData<Buffer>) => void this.#answerUnary(path, call, reply)
+      const stream = (call: StreamCall) => void this.#answerStream(path, call)
+      return [method.name, method.kind === 'unary' ? unary : stream]
+    })
+    return Object.fromEntries(handlers)
+  }
+
+  async #answerUnary(path: string, call: UnaryCall, reply: sendUnaryData<Buffer>): Promise<void> {
+    const cancellation = cancellationOf(call)
+    let message: Uint8Array | undefined
+    const failure = await this.#router.serve({
+      path,
+      metadata: metadataOf(call),
+      signal: cancellation.signal,
+      requests: this.#single(call.request),
+      send: async (bytes) => {
+        message = bytes
+      },
+    })
+    if (failure !== undefined) reply(statusOf(failure))
+    else reply(null, asBuffer(message))
+  }
+
+  async #answerStream(path: string, call: StreamCall): Promise<void> {
+    const cancellation = cancellationOf(call)
+    const failure = await this.#router.serve({
+      path,
+      metadata: metadataOf(call),
+      signal: cancellation.signal,
+      requests: this.#requestsOf(call, cancellation.signal),
+      send: async (bytes) => {
+        if (!call.write(asBuffer(bytes))) await once(call, 'drain', { signal: cancellation.signal })
+      },
+    })
+    if (failure === undefined) call.end()
+    else call.emit('error', statusOf(failure))
+  }
+
+  async *#single(request: Buffer): AsyncGenerator<Uint8Array> {
+    yield this.#checked(request)
+  }
+
+  async *#requestsOf(call: StreamCall, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    // By default the iterator destroys the stream when it ends, and the status is lost.
+    for await (const message of call.iterator({ destroyOnReturn: false })) yield this.#checked(message)
+    // A stream that was reset also ends. That is no half-close.
+    signal.throwIfAborted()
+  }
+
+  #checked(message: Buffer): Uint8Array {
+    const { maxMessageBytes } = this.#options
+    if (message.length > maxMessageBytes) throw tooLarge(message.length, maxMessageBytes)
+    return message
+  }
+}
+
+/** Messages stay bytes here: the router's methods decode and encode them, for all transports alike. */
+function definitionOf(service: RpcService): ServiceDefinition {
+  const methods = Object.values(service.methods).map((method) => {
+    const isStream = method.kind !== 'unary'
+    const definition = {
+      path: pathOf(service, method),
+      // A stream of one message looks the same on the wire.
+      requestStream: isStream,
+      responseStream: isStream,
+      requestSerialize: asIs,
+      requestDeserialize: asIs,
+      responseSerialize: asIs,
+      responseDeserialize: asIs,
+    }
+    return [method.name, definition] as const
+  })
+  return Object.fromEntries(methods)
+}
+
+function pathOf(service: RpcService, method: RpcMethod): string {
+  return `/${service.name}/${method.name}`
+}
+
+function asIs(bytes: Buffer): Buffer {
+  return bytes
+}
+
+function asBuffer(bytes: Uint8Array = new Uint8Array(0)): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function cancellationOf(call: UnaryCall | StreamCall): Cancellation {
+  const cancellation = new Cancellation()
+  // Also when the deadline passes, which grpc-js watches.
+  call.on('cancelled', () => cancellation.cancel())
+  if (call.cancelled) cancellation.cancel()
+  return cancellation
+}
+
+function metadataOf(call: UnaryCall | StreamCall): (name: string) => string | undefined {
+  return (name) => call.metadata.get(name)[0]?.toString()
+}
+
+function statusOf({ code, message, trailers }: RpcError): { code: number; details: string; metadata: Metadata } {
+  const metadata = new Metadata()
+  for (const [name, value] of Object.entries(trailers)) metadata.set(name, value)
+  return { code, details: message, metadata }
+}

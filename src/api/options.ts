@@ -1,0 +1,48 @@
+/** Where a server listens. Port 0 takes a free one. */
+export interface HostPort {
+  host: string
+  port: number
+}
+
+export interface ApiOptions {
+  /** Where gRPC is served. Default 127.0.0.1:6006. */
+  grpc?: HostPort
+  /** Where gRPC-Web is served, over HTTP and over websockets. Default 127.0.0.1:6007. */
+  web?: HostPort
+  /**
+   * Largest message taken from a client, in bytes; a larger one ends its call. Replies have no such limit, so that what
+   * was stored in several messages can be found with one. From 1 KiB to 1 GiB. Default 4 MiB, which clients are used to.
+   */
+  maxMessageBytes?: number
+  /** Origins whose pages may call; `*` for any. Clients that are no browsers send no origin. Default any. */
+  corsOrigins?: readonly string[]
+  /** Time between two pings on a websocket, at least 1 s. Default 5 s: proxies close what is silent for longer. */
+  keepAliveIntervalMs?: number
+  /** How long `stop` waits for calls before it breaks them off. Default 5 s. */
+  stopTimeoutMs?: number
+}
+
+export type ResolvedApiOptions = Required<ApiOptions>
+
+const DEFAULTS: ResolvedApiOptions = {
+  grpc: { host: '127.0.0.1', port: 6006 },
+  web: { host: '127.0.0.1', port: 6007 },
+  maxMessageBytes: 4 * 1024 * 1024,
+  corsOrigins: ['*'],
+  keepAliveIntervalMs: 5_000,
+  stopTimeoutMs: 5_000,
+}
+
+/** Throws a TypeError for a value out of its bounds. */
+export function resolveApiOptions(options: ApiOptions = {}): ResolvedApiOptions {
+  const resolved = { ...DEFAULTS, ...options }
+  checkRange('maxMessageBytes', resolved.maxMessageBytes, [1024, 1024 ** 3])
+  checkRange('keepAliveIntervalMs', resolved.keepAliveIntervalMs, [1000, 2 ** 31 - 1])
+  checkRange('stopTimeoutMs', resolved.stopTimeoutMs, [0, 60_000])
+  return resolved
+}
+
+function checkRange(name: string, value: number, [min, max]: readonly [number, number]): void {
+  if (value >= min && value <= max) return
+  throw new TypeError(`${name} must be from ${min} to ${max}, is ${value}`)
+}

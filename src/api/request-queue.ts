@@ -1,0 +1,60 @@
+export interface RequestQueueOptions {
+  /** Bytes that may wait; from there on `onFull` asks the sender to stop. */
+  readonly maxBytes: number
+  onFull(): void
+  /** Everything was taken. */
+  onEmpty(): void
+}
+
+/** Messages on their way from a transport that pushes to a handler that pulls. For one reader. */
+export class RequestQueue implements AsyncIterable<Uint8Array> {
+  readonly #options: RequestQueueOptions
+  readonly #messages: Uint8Array[] = []
+  #bytes = 0
+  #outcome: 'open' | 'ended' | { readonly error: unknown } = 'open'
+  #wake: () => void = () => {}
+
+  constructor(options: RequestQueueOptions) {
+    this.#options = options
+  }
+
+  push(message: Uint8Array): void {
+    if (this.#outcome !== 'open') return
+    this.#messages.push(message)
+    this.#bytes += message.length
+    if (this.#bytes >= this.#options.maxBytes) this.#options.onFull()
+    this.#wake()
+  }
+
+  /** The reader ends after what was pushed. */
+  end(): void {
+    if (this.#outcome === 'open') this.#outcome = 'ended'
+    this.#wake()
+  }
+
+  /** The reader throws at once: what still waits is dropped. */
+  fail(error: unknown): void {
+    this.#outcome = { error }
+    this.#messages.length = 0
+    this.#wake()
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    for (;;) {
+      const message = this.#messages.shift()
+      if (message !== undefined) {
+        this.#bytes -= message.length
+        if (this.#bytes === 0) this.#options.onEmpty()
+        yield message
+      } else if (this.#outcome === 'ended') {
+        return
+      } else if (this.#outcome !== 'open') {
+        throw this.#outcome.error
+      } else {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve
+        })
+      }
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { WebSocketServer } from 'ws'
+import type { Clock } from '../core/clock.ts'
+import { Cors, isPreflight } from './cors.ts'
+import { isGrpcWeb, serveGrpcWeb } from './grpc-web.ts'
+import type { HostPort, ResolvedApiOptions } from './options.ts'
+import type { Router } from './router.ts'
+import { serveWebSocket, WEBSOCKET_PROTOCOL } from './websocket.ts'
+
+export interface WebServerOptions extends Omit<ResolvedApiOptions, 'grpc' | 'web'> {
+  readonly clock: Clock
+  /** Answers the requests that are no calls. Default: 404. */
+  readonly fallback?: RequestListener
+}
+
+/** Serves the methods of a router to browsers over HTTP/1.1: gRPC-Web and grpc-websockets. */
+export class WebServer {
+  readonly #router: Router
+  readonly #options: WebServerOptions
+  readonly #cors: Cors
+  readonly #http: Server
+  readonly #sockets: WebSocketServer
+
+  constructor(router: Router, options: WebServerOptions) {
+    this.#router = router
+    this.#options = options
+    this.#cors = new Cors(options.corsOrigins)
+    this.#http = createServer((request, response) => this.#onRequest(request, response))
+    this.#http.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head))
+    this.#sockets = new WebSocketServer({
+      noServer: true,
+      // Messages a little above the limit are answered with a status, larger ones close the socket.
+      maxPayload: 2 * options.maxMessageBytes,
+      perMessageDeflate: false,
+      handleProtocols: () => WEBSOCKET_PROTOCOL,
+    })
+  }
+
+  /** Answers where it listens. */
+  async start({ host, port }: HostPort): Promise<HostPort> {
+    await new Promise<void>((resolve, reject) => {
+      const onError = (cause: Error) => {
+        reject(new Error(`cannot serve gRPC-Web on ${host}:${port}: ${cause.message}`, { cause }))
+      }
+      this.#http.once('error', onError)
+      this.#http.listen(port, host, () => {
+        this.#http.off('error', onError)
+        resolve()
+      })
+    })
+    return { host, port: boundPort(this.#http) }
+  }
+
+  /** Takes no more calls, waits for those under way as long as the options allow, then breaks them off. */
+  async stop(): Promise<void> {
+    const cancelTimer = this.#options.clock.after(this.#options.stopTimeoutMs, () => {
+      for (const socket of this.#sockets.clients) socket.terminate()
+      this.#http.closeAllConnections()
+    })
+    await Promise.all([
+      new Promise<void>((resolve) => this.#http.close(() => resolve())),
+      new Promise<void>((resolve) => this.#sockets.close(() => resolve())),
+    ])
+    cancelTimer()
+  }
+
+  #onRequest(request: IncomingMessage, response: ServerResponse): void {
+    const path = pathOf(request)
+    if (isPreflight(request.method, request.headers) && this.#router.method(path) !== undefined) {
+      response.writeHead(200, this.#cors.preflightHeaders(request.headers)).end()
+    } else if (!isGrpcWeb(request)) {
+      if (this.#options.fallback === undefined) response.writeHead(404).end()
+      else this.#options.fallback(request, response)
+    } else if (!this.#cors.allows(request.headers)) {
+      response.writeHead(403).end()
+    } else {
+      const options = { ...this.#options, cors: this.#cors }
+      void serveGrpcWeb(this.#router, { request, response, path }, options)
+    }
+  }
+
+  #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const path = pathOf(request)
+    const isCall = request.headers['sec-websocket-protocol']?.toLowerCase() === WEBSOCKET_PROTOCOL
+    if (!isCall || this.#router.method(path) === undefined || !this.#cors.allows(request.headers)) {
+      // A socket that resets while it is refused is no failure.
+      socket.on('error', () => {})
+      socket.end('HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
+      return
+    }
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      serveWebSocket(this.#router, { socket: webSocket, path }, this.#options)
+    })
+  }
+}
+
+function pathOf({ url = '/' }: IncomingMessage): string {
+  const end = url.indexOf('?')
+  return end < 0 ? url : url.slice(0, end)
+}
+
+function boundPort(server: Server): number {
+  return (server.address() as AddressInfo).port
+}
