@@ -52,8 +52,7 @@ export class SandboxPool {
   run(work: Work, tries: number): Promise<Answer[]> {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(new ThreadsError('CLOSED', 'the sandbox is closed'))
-      if (this.#waiting.length >= MAX_WAITING)
-        return reject(new ThreadsError('SANDBOX_DOWN', 'the sandbox is overloaded'))
+      if (this.#waiting.length >= MAX_WAITING) return reject(new ThreadsError('SANDBOX_DOWN', 'too many calls wait'))
       this.#waiting.push({ work, triesLeft: tries, resolve, reject })
       this.#dispatch()
     })
@@ -97,13 +96,13 @@ export class SandboxPool {
       this.#lost(job, error)
     }
     this.#running.delete(thread)
-    if (!thread.failed) await this.#giveBack(thread)
+    if (!thread.failed) this.#giveBack(thread)
     this.#dispatch()
   }
 
-  async #giveBack(thread: SandboxThread): Promise<void> {
+  #giveBack(thread: SandboxThread): void {
     const surplus = this.#idle.length + this.#quickRuns() >= this.#options.threads
-    if (surplus) await thread.kill(new Error('the thread is not needed any more'))
+    if (surplus || this.#closed) void thread.kill(new Error('the thread is not needed any more'))
     else this.#idle.push(thread)
   }
 
@@ -136,7 +135,7 @@ export class SandboxPool {
     run.watches += 1
     run.watchesWithoutProgress = thread.progress === run.progress ? run.watchesWithoutProgress + 1 : 0
     run.progress = thread.progress
-    if (run.watchesWithoutProgress * this.#watchMs < wallClockMs) return
+    if (run.watchesWithoutProgress * this.#watchMs <= wallClockMs) return
     void thread.kill(new Error(`a call took longer than ${wallClockMs} ms`))
   }
 }

@@ -1,10 +1,5 @@
-import {
-  type QuickJSContext,
-  type QuickJSHandle,
-  type QuickJSRuntime,
-  type QuickJSWASMModule,
-  Scope,
-} from 'quickjs-emscripten-core'
+import { type QuickJSContext, type QuickJSHandle, type QuickJSRuntime, Scope } from 'quickjs-emscripten-core'
+import type { Engine } from './engine.ts'
 import { STACK_BYTES } from './limits.ts'
 import type { FunctionForm, SandboxCall, SandboxFunction } from './messages.ts'
 import { PRELUDE } from './prelude.ts'
@@ -22,6 +17,7 @@ const HEADS: Record<FunctionForm, string> = {
 
 /** One function of a collection, compiled in a global scope of its own. */
 export class Realm {
+  readonly #engine: Engine
   readonly #runtime: QuickJSRuntime
   readonly #context: QuickJSContext
   readonly #call: QuickJSHandle
@@ -29,8 +25,12 @@ export class Realm {
   #spent = false
 
   /** Throws CompileError. */
-  constructor(engine: QuickJSWASMModule, fn: SandboxFunction) {
-    this.#runtime = engine.newRuntime({ maxStackSizeBytes: STACK_BYTES, interruptHandler: () => --this.#ticksLeft < 0 })
+  constructor(engine: Engine, fn: SandboxFunction) {
+    this.#engine = engine
+    this.#runtime = engine.quickjs.newRuntime({
+      maxStackSizeBytes: STACK_BYTES,
+      interruptHandler: () => --this.#ticksLeft < 0,
+    })
     this.#context = this.#runtime.newContext()
     try {
       this.#call = this.#compile(fn)
@@ -50,7 +50,7 @@ export class Realm {
     const context = this.#context
     const handles = [context.newNumber(timeMs), this.#text(who), this.#text(first), this.#text(second)]
     this.#ticksLeft = ticks
-    const result = context.callFunction(this.#call, context.undefined, ...handles)
+    const result = this.#engine.limit(() => context.callFunction(this.#call, context.undefined, ...handles))
     for (const handle of handles) handle.dispose()
     if (result.error) {
       result.error.dispose()

@@ -35,11 +35,11 @@ export class Runner {
     let realm = this.#realms.get(key)
     // One tick less, because the count of a used realm begins somewhere within a tick.
     const answer = perform(engine, call, limits.ticks - 1, () => {
-      realm ??= new Realm(engine.quickjs, fn)
+      realm ??= new Realm(engine, fn)
       return realm
     })
     this.#realms.delete(key)
-    if (engine.exhausted) {
+    if (engine.exhausted || engine.grown) {
       this.#realms.clear()
       this.#shared = undefined
     } else if (realm?.spent) {
@@ -63,7 +63,7 @@ export class Runner {
 
 async function runAlone(fn: SandboxFunction, call: SandboxCall, limits: Limits): Promise<Answer> {
   const engine = await startEngine(limits.memoryBytes)
-  return perform(engine, call, limits.ticks, () => new Realm(engine.quickjs, fn))
+  return perform(engine, call, limits.ticks, () => new Realm(engine, fn))
 }
 
 function perform(engine: Engine, call: SandboxCall, ticks: number, open: () => Realm): Answer {
