@@ -50,7 +50,7 @@ export interface HostStore {
    * before must be read anew. When it throws, the store is opened once more. The returned function takes it back.
    */
   onReset(listener: () => void | Promise<void>): () => void
-  /** Writes what is queued and closes. */
+  /** Writes what is queued and closes. Calling it again waits for the same. */
   close(): Promise<void>
 }
 

@@ -14,7 +14,7 @@ export type JournalUpdate =
 export interface SubscribeOptions {
   /** Last commit already seen. Default: none before the call are of interest. */
   after?: number
-  /** Ends the subscription, without an error. */
+  /** Ends the subscription, without an error; the only way to end one that waits. */
   signal?: AbortSignal
 }
 

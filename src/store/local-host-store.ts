@@ -41,6 +41,7 @@ export class LocalHostStore implements HostStore {
   #journalGap: JournalGap | undefined
   #recovering: Promise<void> | undefined
   #trimming: Promise<void> | undefined
+  #closed: Promise<void> | undefined
 
   constructor(components: LocalHostStoreComponents, options: { durability: Durability; feedBytes: number }) {
     const { store, space, clock } = components
@@ -109,9 +110,13 @@ export class LocalHostStore implements HostStore {
     return () => this.#listeners.delete(listener)
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
     const { store, stamp } = this.#components
-    if (this.#closing.signal.aborted) return
     this.#closing.abort()
     const healthy = this.committer.state === 'open'
     await this.committer.close()
@@ -153,7 +158,6 @@ export class LocalHostStore implements HostStore {
       try {
         await this.#reopen()
         logger.info({}, 'the store is open again')
-        this.#recovering = undefined
         return
       } catch (error) {
         logger.error({ error, delayMs }, 'the store could not be opened again')
@@ -172,6 +176,8 @@ export class LocalHostStore implements HostStore {
     this.#journalGap = await this.journal.findGap()
     this.committer.reopened()
     for (const listener of this.#listeners) await listener()
+    // From here on a write may fail again, and starts a recovery of its own.
+    this.#recovering = undefined
     this.committer.resume()
   }
 
