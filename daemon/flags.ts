@@ -1,12 +1,7 @@
 import { isIPv4, isIPv6 } from 'node:net'
+import type { HostPort } from '../src/api/index.ts'
 import { type Address, parseAddress } from '../src/core/address.ts'
 import { parseDuration } from './duration.ts'
-
-/** Where a server listens; port 0 takes a free one. */
-export interface HostPort {
-  host: string
-  port: number
-}
 
 /** Settings of the daemon. Members are named as the flags are; durations are in ms. */
 export interface Config {
