@@ -234,10 +234,11 @@ class HostNet implements Net {
   }
 
   async start(): Promise<void> {
-    const { store } = this.#components
+    const { store, host } = this.#components
     store.onReset(async () => {
       await this.#threads.load()
     })
+    await host.start()
     this.#replication.start()
     void this.#announceRecords()
   }

@@ -1,0 +1,103 @@
+/** Threads without a database: whole net layers in this process, over real sockets. */
+import { randomBytes } from 'node:crypto'
+import { afterEach, describe, expect, it } from 'vitest'
+import { encode } from '../../src/core/cbor.ts'
+import { systemClock } from '../../src/core/clock.ts'
+import { generateKey } from '../../src/core/keys.ts'
+import { silentLogger } from '../../src/core/logger.ts'
+import { newThreadId } from '../../src/core/thread-id.ts'
+import { createNet, type Net, type NetOptions, type ThreadInfo, type ThreadRecord } from '../../src/net/index.ts'
+import { openHostStore } from '../../src/store/host-store.ts'
+
+const QUICK: NetOptions = { pullStartAfterMs: 50, pullInitialIntervalMs: 100, pullIntervalMs: 200 }
+const TIMEOUT = { timeout: 20_000 }
+const running: Net[] = []
+
+async function open(options: NetOptions = {}): Promise<Net> {
+  const shared = { clock: systemClock, random: randomBytes, logger: silentLogger }
+  const store = await openHostStore(shared)
+  const net = await createNet({ store, privateKey: generateKey(randomBytes), ...shared }, { ...QUICK, ...options })
+  await net.start()
+  running.push(net)
+  return net
+}
+
+function addressOf(info: ThreadInfo): ThreadInfo['addresses'][number] {
+  const [address] = info.addresses
+  if (address === undefined) throw new Error('the host has no address')
+  return address
+}
+
+async function counters(net: Net, info: ThreadInfo): Promise<number[]> {
+  const { logs } = await net.getThread(info.id)
+  return logs.map((log) => log.head.counter).toSorted()
+}
+
+afterEach(async () => {
+  for (const net of running.splice(0)) await net.stop()
+})
+
+describe('a thread', () => {
+  it('brings a joiner the records that are there and those that follow', async () => {
+    const [a, b] = [await open(), await open()]
+    const info = await a.createThread(newThreadId('raw', randomBytes))
+    for (let count = 0; count < 3; count++) await a.createRecord(info.id, encode({ count }))
+    const joined = await b.addThread(addressOf(info), { key: info.key })
+    expect(joined.logs).toHaveLength(2)
+    await expect.poll(() => counters(b, info), TIMEOUT).toEqual([0, 3])
+    await a.createRecord(info.id, encode({ count: 3 }))
+    await b.createRecord(info.id, encode({ from: 'b' }))
+    await expect.poll(() => counters(b, info), TIMEOUT).toEqual([1, 4])
+    await expect.poll(() => counters(a, info), TIMEOUT).toEqual([1, 4])
+  })
+
+  it('tells subscribers of each record once, local or received', async () => {
+    const [a, b] = [await open(), await open()]
+    const info = await a.createThread(newThreadId('raw', randomBytes))
+    await b.addThread(addressOf(info), { key: info.key })
+    const stop = new AbortController()
+    const seen: ThreadRecord[] = []
+    const feed = b.subscribe({ threads: [info.id], signal: stop.signal })
+    const watching = (async () => {
+      for await (const record of feed) if (seen.push(record) === 4) stop.abort()
+    })()
+    await b.createRecord(info.id, encode({ from: 'b' }))
+    for (let count = 0; count < 3; count++) await a.createRecord(info.id, encode({ count }))
+    await watching
+    expect(new Set(seen.map((record) => record.cid.toString())).size).toBe(4)
+  })
+
+  it('is kept by a replicator without the read key', async () => {
+    const [a, b] = [await open(), await open()]
+    const info = await a.createThread(newThreadId('raw', randomBytes))
+    await a.createRecord(info.id, encode({ count: 0 }))
+    const [host] = b.hostAddresses()
+    const peer = await a.addReplicator(info.id, `${host}/p2p/${b.hostId}` as ThreadInfo['addresses'][number])
+    expect(peer).toBe(b.hostId)
+    await expect.poll(() => counters(b, info), TIMEOUT).toEqual([1])
+    await a.createRecord(info.id, encode({ count: 1 }))
+    await expect.poll(() => counters(b, info), TIMEOUT).toEqual([2])
+    expect((await b.getThread(info.id)).key.read).toBeUndefined()
+    expect((await a.getThread(info.id)).logs[0]?.addresses).toHaveLength(2)
+  })
+
+  it('is gone from this host when it is deleted', async () => {
+    const a = await open()
+    const info = await a.createThread(newThreadId('raw', randomBytes))
+    const { cid } = await a.createRecord(info.id, encode({ count: 0 }))
+    expect((await a.getRecord(info.id, cid)).counter).toBe(1)
+    await a.deleteThread(info.id)
+    await expect(a.getThread(info.id)).rejects.toThrow('thread not found')
+    await expect(a.getRecord(info.id, cid)).rejects.toThrow()
+  })
+
+  it('is not joined twice, and a join that fails leaves nothing', async () => {
+    const [a, b] = [await open(), await open()]
+    const info = await a.createThread(newThreadId('raw', randomBytes))
+    const wrong = { ...info.key, service: randomBytes(32) }
+    await expect(b.addThread(addressOf(info), { key: wrong })).rejects.toThrow('invalid service-key')
+    expect(b.listThreads()).toEqual([])
+    await b.addThread(addressOf(info), { key: info.key })
+    await expect(b.addThread(addressOf(info), { key: info.key })).rejects.toThrow('log already exists')
+  })
+})
