@@ -34,7 +34,7 @@ export interface HostStore {
   readonly foldVersion: number
   /** Whether the last owner closed the store. True for a new one. */
   readonly cleanlyClosed: boolean
-  /** Commits that were lost in a crash. Looked for after an unclean close only. */
+  /** Commits that were lost in a crash. Looked for after an unclean close and after a failed write. */
   readonly journalGap: JournalGap | undefined
   /** What is stored, without queued batches. */
   readonly reads: ReadView & { snapshot(): Snapshot }
