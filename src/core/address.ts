@@ -16,7 +16,7 @@ declare const brand: unique symbol
 /** The canonical text of a multiaddr. */
 export type Address = string & { readonly [brand]: 'Address' }
 
-export const THREAD_CODE = 406
+const THREAD_CODE = 406
 const P2P_CODE = 421
 /** Longest address read, in bytes and in characters. Thread addresses in use have about 100 bytes. */
 const MAX_LENGTH = 1024

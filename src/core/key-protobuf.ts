@@ -3,7 +3,7 @@ import { concatBytes } from './bytes.ts'
 import { ThreadsError } from './errors.ts'
 import { encodeVarint, readVarint } from './varint.ts'
 
-export const KEY_TYPES = ['rsa', 'ed25519', 'secp256k1', 'ecdsa'] as const
+const KEY_TYPES = ['rsa', 'ed25519', 'secp256k1', 'ecdsa'] as const
 export type KeyType = (typeof KEY_TYPES)[number]
 
 export interface KeyMessage {

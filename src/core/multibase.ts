@@ -12,7 +12,7 @@ const BASE32 = digitTable('abcdefghijklmnopqrstuvwxyz234567', true)
 const BASE32_HEX = digitTable('0123456789abcdefghijklmnopqrstuv', true)
 const BASE64 = digitTable('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/', false)
 const BASE64_URL = digitTable('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_', false)
-const BASE58_DIGITS = /^[1-9A-HJ-NP-Za-km-z]*$/
+const NO_BASE58_DIGIT = /[^1-9A-HJ-NP-Za-km-z]/u
 
 /** Longest text read. Base 36 and 58 cost the square of the length; no key or id is longer. */
 const MAX_DIGITS = 8192
@@ -48,7 +48,7 @@ export function decodeBase64Url(text: string): Uint8Array | undefined {
 
 /** Whether every character is a base58btc digit. */
 export function isBase58(text: string): boolean {
-  return BASE58_DIGITS.test(text)
+  return !NO_BASE58_DIGIT.test(text)
 }
 
 function decodeDigits(prefix: string, digits: string): Uint8Array {
@@ -158,7 +158,7 @@ function decodeBase36(digits: string): Uint8Array {
 }
 
 function checkedBase58(digits: string): string {
-  const illegal = /[^1-9A-HJ-NP-Za-km-z]/u.exec(digits)?.[0]
+  const illegal = NO_BASE58_DIGIT.exec(digits)?.[0]
   if (illegal !== undefined) throw new MalformedText(`Invalid base58 digit ('${illegal}')`)
   return digits
 }
