@@ -1,6 +1,5 @@
 import { status } from '@grpc/grpc-js'
 import { type ErrorCode, ThreadsError } from '../core/errors.ts'
-import { PeerRefusal } from '../net/protocol/status.ts'
 
 /**
  * The gRPC code of every failure. Existing clients know most failures by their text only, so most codes are UNKNOWN,
@@ -88,17 +87,17 @@ export class RpcError extends Error {
   }
 }
 
+/** Whether a caller may be told about a failure. All others are faults of this program. */
+export function isForeseen(error: unknown): error is RpcError | ThreadsError {
+  return error instanceof RpcError || (error instanceof ThreadsError && error.code !== 'INTERNAL')
+}
+
 /** Turns anything thrown into what the caller is told. The text of a failure nobody foresaw stays inside. */
 export function toRpcError(error: unknown, overrides: CodeOverrides = {}): RpcError {
+  if (!isForeseen(error)) return new RpcError(status.INTERNAL, 'internal error', error)
   if (error instanceof RpcError) return error
-  // What the peer answered is passed on as it came.
-  if (error instanceof PeerRefusal) return new RpcError(error.status, error.message, error)
-  if (error instanceof ThreadsError && error.code !== 'INTERNAL') {
-    return new RpcError(overrides[error.code] ?? GRPC_CODES[error.code], error.message, error)
-  }
-  if (error instanceof Error && error.name === 'AbortError')
-    return new RpcError(status.CANCELLED, 'call cancelled', error)
-  return new RpcError(status.INTERNAL, 'internal error', error)
+  const code = refusedStatus(error) ?? overrides[error.code] ?? GRPC_CODES[error.code]
+  return new RpcError(code, error.message, error)
 }
 
 /**
@@ -106,7 +105,7 @@ export function toRpcError(error: unknown, overrides: CodeOverrides = {}): RpcEr
  * out of time, its collection is gone, or the failure is not one of the operation.
  */
 export function transactionErrorOf(error: unknown): string {
-  if (!(error instanceof ThreadsError) || error.code === 'INTERNAL' || error.code === 'TRANSACTION_TIMEOUT') throw error
+  if (!(error instanceof ThreadsError) || !isForeseen(error) || error.code === 'TRANSACTION_TIMEOUT') throw error
   if (error.code === 'COLLECTION_NOT_FOUND') throw new RpcError(status.UNKNOWN, error.message, error)
   return error.message
 }
@@ -124,6 +123,13 @@ export function invalid<T>(decode: () => T): T {
 export function tooLarge(bytes: number, maxBytes: number): RpcError {
   const message = `grpc: received message larger than max (${bytes} vs. ${maxBytes})`
   return new RpcError(status.RESOURCE_EXHAUSTED, message, new ThreadsError('TOO_LARGE', message))
+}
+
+/** With which status a peer refused; it is passed on as it came. */
+function refusedStatus(error: ThreadsError): number | undefined {
+  return error.code === 'PEER_REFUSED' && 'status' in error && typeof error.status === 'number'
+    ? error.status
+    : undefined
 }
 
 /** A text as it can be sent: not too long, and without lone surrogates. */

@@ -1,7 +1,6 @@
-import { status } from '@grpc/grpc-js'
 import type { Clock } from '../core/clock.ts'
 import type { Logger } from '../core/logger.ts'
-import { toRpcError } from './errors.ts'
+import { isForeseen, toRpcError } from './errors.ts'
 import type { RpcContext, RpcMethod } from './service.ts'
 
 /** A call on its way to its handler. */
@@ -27,7 +26,7 @@ export function intercept(run: Run, interceptors: readonly Interceptor[]): Run {
   return interceptors.reduceRight((next, interceptor) => interceptor(next), run)
 }
 
-/** Writes a line for each call; failures nobody foresaw with all that is known of them. */
+/** Writes a line for each call. */
 export function logged(logger: Logger, clock: Clock): Interceptor {
   return (next) => async (call) => {
     const startedMs = clock.nowMs()
@@ -36,20 +35,20 @@ export function logged(logger: Logger, clock: Clock): Interceptor {
       await next(call)
       logger.debug(fields(), 'call answered')
     } catch (error) {
-      const { code, message, cause } = toRpcError(error)
-      if (code === status.INTERNAL) logger.error({ ...fields(), code, message, cause }, 'call failed')
-      else logger.debug({ ...fields(), code, message }, 'call failed')
+      const { code, message } = toRpcError(error)
+      logger.debug({ ...fields(), code, message }, 'call failed')
       throw error
     }
   }
 }
 
-/** Makes every failure one that a caller can be told. */
-export function converted(): Interceptor {
+/** Makes every failure one that a caller can be told. One that nobody foresaw is written down. */
+export function converted(logger: Logger): Interceptor {
   return (next) => async (call) => {
     try {
       await next(call)
     } catch (error) {
+      if (!isForeseen(error)) logger.error({ rpc: call.path, error }, 'call failed unexpectedly')
       throw toRpcError(error, call.method.codes)
     }
   }

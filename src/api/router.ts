@@ -34,7 +34,7 @@ export function createRouter(services: readonly RpcService[], components: Compon
   const names = new Set(services.map(({ name }) => name))
   // Cancelled, because go-threads clients take every other end of a subscription for a reason to exit.
   const stopping = new AbortController()
-  const run = intercept(invoke, [logged(components.logger, components.clock), converted()])
+  const run = intercept(invoke, [logged(components.logger, components.clock), converted(components.logger)])
 
   async function serve(incoming: IncomingCall): Promise<RpcError | undefined> {
     const { path, requests, send } = incoming
