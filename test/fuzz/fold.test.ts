@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { peerIdToBytes } from '../../src/core/peer-id.ts'
 import type { FoldRecord } from '../../src/db/fold/fold.ts'
