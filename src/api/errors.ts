@@ -53,6 +53,7 @@ export const GRPC_CODES: Readonly<Record<ErrorCode, status>> = {
   TOO_LARGE: status.RESOURCE_EXHAUSTED,
   STORE_FAILED: status.UNAVAILABLE,
   STORE_READONLY: status.UNAVAILABLE,
+  UPDATES_LOST: status.DATA_LOSS,
   STORE_CORRUPT: status.DATA_LOSS,
   STORE_BUSY: status.UNAVAILABLE,
   STORE_LOCKED: status.UNAVAILABLE,
