@@ -1,0 +1,1 @@
+export { type CollectionSchema, compileSchema, refuseSchemaWithoutId } from './compile.ts'
