@@ -1,0 +1,125 @@
+import { randomBytes } from 'node:crypto'
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { parseAddress } from '../../../../src/core/address.ts'
+import { cidOf } from '../../../../src/core/cbor.ts'
+import type { LogId } from '../../../../src/core/peer-id.ts'
+import {
+  freshLogs,
+  planExchange,
+  planGap,
+  planReply,
+  planRequest,
+  splitScope,
+} from '../../../../src/net/replication/plan.ts'
+import type { PeerLog } from '../../../../src/net/replica.ts'
+import { newPeer } from '../../../support/fake-replica.ts'
+
+const ADDRESS = parseAddress('/ip4/127.0.0.1/tcp/4006')
+const RECORD = {
+  recordNode: randomBytes(4),
+  eventNode: randomBytes(4),
+  headerNode: randomBytes(4),
+  bodyNode: randomBytes(4),
+}
+
+function log(counter = 0, known: Partial<PeerLog> = {}): PeerLog {
+  const { key, id } = newPeer()
+  const head = counter === 0 ? undefined : cidOf(randomBytes(8))
+  return { id, publicKey: key.publicKey, addresses: [], head, counter, ...known }
+}
+
+describe('the plan of an exchange', () => {
+  it('asks for logs and for records where the edges differ', () => {
+    const local = { addresses: 1n, heads: 2n }
+    expect(planExchange(local, { addresses: 1n, heads: 2n })).toEqual({ logs: false, records: false })
+    expect(planExchange(local, { addresses: 9n, heads: 2n })).toEqual({ logs: true, records: false })
+    expect(planExchange(local, { addresses: 1n, heads: 9n })).toEqual({ logs: false, records: true })
+  })
+
+  it('asks nothing of a peer that has nothing', () => {
+    expect(planExchange({ addresses: 1n, heads: 2n }, { addresses: 0n, heads: 0n })).toEqual({
+      logs: false,
+      records: false,
+    })
+  })
+})
+
+describe('the plan of a request', () => {
+  it('asks after our heads, and names logs out of scope with limit 0', () => {
+    const [empty, full, other, stalled] = [log(), log(5), log(2), log(1)]
+    const scope = { only: new Set([empty.id, full.id, stalled.id]), limit: 100 }
+    expect(planRequest([empty, full, other, stalled], scope, new Set([stalled.id]))).toEqual([
+      { logId: empty.id, offset: undefined, counter: 0, limit: 100 },
+      { logId: full.id, offset: full.head, counter: 5, limit: 100 },
+      { logId: other.id, offset: other.head, counter: 2, limit: 0 },
+      { logId: stalled.id, offset: stalled.head, counter: 1, limit: 0 },
+    ])
+  })
+
+  it('comes down to single logs and then single records when replies are too large', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 10_000 }), (count, limit) => {
+        const logs = Array.from({ length: count }, () => log().id)
+        const asked = new Map<LogId, number>()
+        let steps = 0
+        const scopes = [{ limit }]
+        for (let scope = scopes.pop(); scope !== undefined; scope = scopes.pop()) {
+          const smaller = splitScope(scope, logs)
+          scopes.push(...smaller)
+          if (smaller.length > 0) continue
+          const only: ReadonlySet<LogId> = 'only' in scope ? (scope.only as ReadonlySet<LogId>) : new Set(logs)
+          for (const id of only) asked.set(id, scope.limit)
+          steps++
+        }
+        expect(steps).toBe(count)
+        expect([...asked]).toEqual(expect.arrayContaining(logs.map((id) => [id, 1])))
+      }),
+      { numRuns: 30 },
+    )
+  })
+})
+
+describe('the plan for a reply', () => {
+  it('adds logs that are new or have new addresses, and takes the records of those that are known then', () => {
+    const known = log(3)
+    const fresh = log(2)
+    const keyless = log(2, { publicKey: undefined })
+    const reply = {
+      unreadable: 0,
+      logs: [known, fresh, keyless].map((each) => ({ logId: each.id, records: [RECORD], log: each })),
+    }
+    const plan = planReply([known], reply)
+    expect(plan.logs).toEqual([fresh])
+    expect(plan.runs.map(({ logId }) => logId)).toEqual([known.id, fresh.id])
+  })
+
+  it('passes over entries without records', () => {
+    const known = log(3)
+    expect(
+      planReply([known], { unreadable: 0, logs: [{ logId: known.id, records: [], log: undefined }] }).runs,
+    ).toEqual([])
+  })
+
+  it('sees an address that is new', () => {
+    const known = log()
+    expect(freshLogs([known], [known])).toEqual([])
+    expect(freshLogs([known], [{ ...known, addresses: [ADDRESS] }])).toHaveLength(1)
+    expect(freshLogs([{ ...known, addresses: [ADDRESS] }], [known])).toEqual([])
+  })
+})
+
+describe('the plan for a gap', () => {
+  const far = log(500)
+  const run = { logId: far.id, records: [RECORD], log: far }
+
+  it('asks for all records that are missing if fewer were asked for', () => {
+    const scope = planGap(run, { stored: 0, counter: 20, gap: true }, { limit: 100 })
+    expect(scope).toEqual({ only: new Set([far.id]), limit: 480 })
+  })
+
+  it('gives up if all were asked for, or the peer does not say how many there are', () => {
+    expect(planGap(run, { stored: 0, counter: 20, gap: true }, { limit: 480 })).toBeUndefined()
+    expect(planGap({ ...run, log: undefined }, { stored: 0, counter: 20, gap: true }, { limit: 1 })).toBeUndefined()
+  })
+})

@@ -1,0 +1,378 @@
+/** Replication between peers linked in memory: what is called, and what is not. */
+import { randomBytes } from 'node:crypto'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { LogId } from '../../../../src/core/peer-id.ts'
+import type { ThreadId } from '../../../../src/core/thread-id.ts'
+import type { GetRecordsRequest } from '../../../../src/net/protocol/messages.ts'
+import { Status, StatusError } from '../../../../src/net/protocol/status.ts'
+import { FakeClock } from '../../../support/fake-clock.ts'
+import {
+  introduce,
+  type LinkedPeer,
+  type LinkedPeerOptions,
+  PeerLinks,
+  shareThread,
+} from '../../../support/peer-link.ts'
+
+const MIB = 1024 * 1024
+const running: LinkedPeer[] = []
+
+afterEach(async () => {
+  for (const { replication } of running.splice(0)) await replication.stop()
+})
+
+function pair(options: LinkedPeerOptions = {}) {
+  const links = new PeerLinks()
+  const [a, b] = [links.add(options), links.add(options)]
+  running.push(a, b)
+  return { links, a, b, ...shareThread(a, b) }
+}
+
+function write(peer: LinkedPeer, threadId: ThreadId, logId: LogId): void {
+  peer.replication.localRecord(threadId, logId, peer.replica.append(threadId, logId))
+}
+
+/** Lets calls that are under way end; the links are in memory, so nothing waits for time. */
+async function quiet(links: PeerLinks): Promise<void> {
+  let before = -1
+  while (before !== links.calls.length) {
+    before = links.calls.length
+    for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+describe('a record written here', () => {
+  it('is pushed to the peers of the thread', async () => {
+    const { links, a, b, threadId, logs } = pair()
+    await introduce(a, b, threadId)
+    for (let count = 0; count < 40; count++) write(a, threadId, logs.a)
+    await quiet(links)
+    expect(b.replica.counter(threadId, logs.a)).toBe(40)
+    expect(links.callsOf('pushRecord')).toHaveLength(40)
+    expect(a.replication.syncStatus()).toEqual([])
+  })
+
+  it('has at most 16 calls to a peer in flight', async () => {
+    let inFlight = 0
+    let most = 0
+    const { links, a, b, threadId, logs } = pair()
+    await introduce(a, b, threadId)
+    links.answer(b, {
+      pushRecord: async () => {
+        most = Math.max(most, ++inFlight)
+        await new Promise((resolve) => setImmediate(resolve))
+        inFlight--
+        return {}
+      },
+    })
+    const more = Array.from({ length: 20 }, () => a.replica.addOwnLog(threadId))
+    for (const logId of [logs.a, ...more]) for (let count = 0; count < 10; count++) write(a, threadId, logId)
+    await quiet(links)
+    expect(links.callsOf('pushRecord')).toHaveLength(210)
+    expect(most).toBe(16)
+  })
+
+  it('brings the log along when the peer does not know it, and the peer pulls the record', async () => {
+    const { links, a, b, threadId, logs } = pair()
+    await a.replica.addLogs(threadId, b.replica.logs(threadId))
+    write(a, threadId, logs.a)
+    await quiet(links)
+    expect(b.replica.counter(threadId, logs.a)).toBe(1)
+    expect(links.callsOf('pushLog')).toHaveLength(1)
+    expect(links.callsOf('pushLog')[0]?.request).toMatchObject({ serviceKey: undefined, readKey: undefined })
+  })
+
+  it('is pulled when it comes after a gap', async () => {
+    const { links, a, b, threadId, logs } = pair()
+    await introduce(a, b, threadId)
+    for (let count = 0; count < 5; count++) a.replica.append(threadId, logs.a)
+    write(a, threadId, logs.a)
+    await quiet(links)
+    expect(b.replica.counter(threadId, logs.a)).toBe(6)
+    expect(links.callsOf('pushRecord')).toHaveLength(1)
+  })
+
+  it('waits for a peer that is away, and goes out in order once it is back', async () => {
+    const clock = new FakeClock()
+    const { links, a, b, threadId, logs } = pair({ clock })
+    await introduce(a, b, threadId)
+    links.setDown(b, true)
+    for (let count = 0; count < 3; count++) write(a, threadId, logs.a)
+    await quiet(links)
+    expect(a.replication.syncStatus()).toMatchObject([
+      { peer: b.replica.hostId, failure: { times: 1 }, outstanding: [{ logId: logs.a, has: 0, until: 3 }] },
+    ])
+    links.setDown(b, false)
+    clock.advance(1_000)
+    await quiet(links)
+    expect(b.replica.counter(threadId, logs.a)).toBe(3)
+    expect(a.replication.syncStatus()).toEqual([])
+  })
+
+  it('goes out at once when the peer that was away calls', async () => {
+    const clock = new FakeClock()
+    const { links, a, b, threadId, logs } = pair({ clock })
+    await introduce(a, b, threadId)
+    links.setDown(b, true)
+    write(a, threadId, logs.a)
+    await quiet(links)
+    links.setDown(b, false)
+    await b.replication.pullThread(threadId)
+    await quiet(links)
+    expect(a.replication.syncStatus()).toEqual([])
+    expect(b.replica.counter(threadId, logs.a)).toBe(1)
+  })
+
+  it('is not sent again to a peer that refuses it', async () => {
+    const { links, a, b, threadId, logs } = pair()
+    await introduce(a, b, threadId)
+    const refusal = new StatusError(Status.internal, 'app denied net record body')
+    links.answer(b, { pushRecord: () => Promise.reject(refusal) })
+    write(a, threadId, logs.a)
+    await quiet(links)
+    expect(links.callsOf('pushRecord')).toHaveLength(1)
+    expect(a.replication.syncStatus()).toEqual([])
+  })
+})
+
+describe('a pull', () => {
+  it('brings all logs and records of a peer', async () => {
+    const { a, b, threadId, logs } = pair()
+    for (let count = 0; count < 5; count++) a.replica.append(threadId, logs.a)
+    await b.replica.addLogs(threadId, a.replica.logs(threadId))
+    await b.replication.pullThread(threadId)
+    expect(b.replica.counter(threadId, logs.a)).toBe(5)
+  })
+
+  it('comes back until there is nothing left, when replies reach their limits', async () => {
+    const { links, a, b, threadId, logs } = pair({ pullRecords: 10 })
+    await introduce(a, b, threadId)
+    for (let count = 0; count < 35; count++) a.replica.append(threadId, logs.a)
+    await b.replication.pullThread(threadId)
+    expect(b.replica.counter(threadId, logs.a)).toBe(35)
+    expect(links.callsOf('getRecords')).toHaveLength(5)
+  })
+
+  it('gets records of which few fit a reply', async () => {
+    const { a, b, threadId, logs } = pair()
+    await introduce(a, b, threadId)
+    const second = a.replica.addOwnLog(threadId)
+    for (let count = 0; count < 4; count++) {
+      a.replica.append(threadId, logs.a, 1.4 * MIB)
+      a.replica.append(threadId, second, 3.4 * MIB)
+    }
+    await b.replication.pullThread(threadId)
+    expect(b.replica.counter(threadId, logs.a)).toBe(4)
+    expect(b.replica.counter(threadId, second)).toBe(4)
+  })
+
+  it('takes the other logs when a record of one is bad, and leaves that one alone for a time', async () => {
+    const clock = new FakeClock()
+    const { links, a, b, threadId, logs } = pair({ clock })
+    await introduce(a, b, threadId)
+    const second = a.replica.addOwnLog(threadId)
+    for (let count = 0; count < 5; count++) {
+      a.replica.append(threadId, logs.a)
+      a.replica.append(threadId, second)
+    }
+    const bad = a.replica.threads.get(threadId)?.logs.get(logs.a)?.records[2]
+    if (bad === undefined) throw new Error('no such record')
+    Object.assign(bad, { blocks: { ...bad.blocks, bodyNode: randomBytes(34) } })
+    await b.replication.pullThread(threadId)
+    expect(b.replica.counter(threadId, logs.a)).toBe(2)
+    expect(b.replica.counter(threadId, second)).toBe(5)
+    expect(b.replication.syncStatus()).toMatchObject([{ stalls: [{ logId: logs.a, kind: 'fault', times: 1 }] }])
+    a.replica.append(threadId, second)
+    await b.replication.pullThread(threadId)
+    const request = links.callsOf('getRecords').at(-1)?.request as GetRecordsRequest | undefined
+    expect(request?.logs.find(({ logId }) => logId === logs.a)?.limit).toBe(0)
+    expect(b.replica.counter(threadId, second)).toBe(6)
+  })
+
+  it('asks for all of a log at a peer that sends the newest records, and lists the gap that stays', async () => {
+    const { links, a, b, threadId, logs } = pair({ pullRecords: 10 })
+    await introduce(a, b, threadId)
+    for (let count = 0; count < 30; count++) a.replica.append(threadId, logs.a)
+    let most = 100
+    const all = a.replica.threads.get(threadId)?.logs.get(logs.a)?.records ?? []
+    links.answer(a, {
+      getRecords: async ({ logs: asked }) => {
+        const { counter = 0, limit = 0 } = asked.find(({ logId }) => logId === logs.a) ?? {}
+        const records = all
+          .slice(counter)
+          .slice(-Math.min(limit, most))
+          .map(({ blocks }) => blocks)
+        const [log] = a.replica.logs(threadId)
+        return { unreadable: 0, logs: limit === 0 || records.length === 0 ? [] : [{ logId: logs.a, records, log }] }
+      },
+    })
+    await b.replication.pullThread(threadId)
+    expect(b.replica.counter(threadId, logs.a)).toBe(30)
+    for (let count = 0; count < 30; count++) a.replica.append(threadId, logs.a)
+    most = 20
+    await b.replication.pullThread(threadId)
+    expect(b.replica.counter(threadId, logs.a)).toBe(30)
+    expect(b.replication.syncStatus()).toMatchObject([{ stalls: [{ logId: logs.a, kind: 'gap' }] }])
+  })
+
+  it('asks for less when a reply is too large', async () => {
+    const { links, a, b, threadId, logs } = pair()
+    const others = Array.from({ length: 4 }, () => a.replica.addOwnLog(threadId))
+    for (const logId of [logs.a, ...others]) for (let count = 0; count < 4; count++) a.replica.append(threadId, logId)
+    await b.replica.addLogs(threadId, a.replica.logs(threadId).slice(0, 1))
+    const { getRecords } = links.handlersOf(a)
+    links.answer(a, {
+      getRecords: async (request, caller) => {
+        const asked = request.logs.filter(({ limit }) => limit > 0)
+        const named = new Set(request.logs.map(({ logId }) => logId))
+        const unnamed = a.replica.logs(threadId).filter(({ id }) => !named.has(id)).length
+        if (asked.length + unnamed > 1 || (asked[0]?.limit ?? 0) > 2) {
+          throw new StatusError(Status.resourceExhausted, 'received message larger than max')
+        }
+        return getRecords(request, caller)
+      },
+    })
+    await b.replication.pullThread(threadId)
+    for (const logId of [logs.a, ...others]) expect(b.replica.counter(threadId, logId)).toBe(4)
+  })
+
+  it('does not mind a peer that is away or refuses', async () => {
+    const { links, a, b, threadId } = pair()
+    await introduce(a, b, threadId)
+    links.setDown(a, true)
+    await b.replication.pullThread(threadId)
+    links.setDown(a, false)
+    a.replica.threads.delete(threadId)
+    await b.replication.pullThread(threadId)
+  })
+
+  it('shows the service key to no peer that has not shown it', async () => {
+    const { links, b, threadId } = pair()
+    b.replica.isProven = () => false
+    await b.replication.pullThread(threadId)
+    expect(links.calls).toEqual([])
+  })
+
+  it('ends early when its signal does', async () => {
+    const { links, a, b, threadId } = pair()
+    await introduce(a, b, threadId)
+    links.answer(a, { getLogs: () => new Promise(() => {}) })
+    const stop = new AbortController()
+    const pulling = b.replication.pullThread(threadId, { signal: stop.signal })
+    stop.abort(new Error('enough'))
+    await expect(pulling).rejects.toThrow('enough')
+  })
+})
+
+describe('the exchange of edges', () => {
+  const quickly = { pullStartAfterMs: 1_000, pullInitialIntervalMs: 1_000, pullIntervalMs: 10_000 }
+
+  it('finds at its intervals what was missed, on both sides', async () => {
+    const clock = new FakeClock()
+    const { links, a, b, threadId, logs } = pair({ clock, ...quickly })
+    await introduce(a, b, threadId)
+    a.replica.append(threadId, logs.a)
+    b.replica.append(threadId, logs.b)
+    b.replication.start()
+    clock.advance(1_000)
+    await quiet(links)
+    expect(b.replica.counter(threadId, logs.a)).toBe(1)
+    expect(a.replica.counter(threadId, logs.b)).toBe(1)
+    a.replica.append(threadId, logs.a)
+    clock.advance(1_000)
+    await quiet(links)
+    expect(b.replica.counter(threadId, logs.a)).toBe(2)
+    a.replica.append(threadId, logs.a)
+    clock.advance(9_000)
+    await quiet(links)
+    expect(b.replica.counter(threadId, logs.a)).toBe(2)
+    clock.advance(1_000)
+    await quiet(links)
+    expect(b.replica.counter(threadId, logs.a)).toBe(3)
+  })
+
+  it('learns of logs and addresses', async () => {
+    const clock = new FakeClock()
+    const { links, a, b, threadId } = pair({ clock, ...quickly })
+    await introduce(a, b, threadId)
+    const fresh = a.replica.addOwnLog(threadId)
+    b.replication.start()
+    clock.advance(1_000)
+    await quiet(links)
+    expect(b.replica.logs(threadId).map(({ id }) => id)).toContain(fresh)
+  })
+
+  it('packs ten threads in a call', async () => {
+    const clock = new FakeClock()
+    const links = new PeerLinks()
+    const [a, b] = [links.add({ clock }), links.add({ clock })]
+    running.push(a, b)
+    for (let count = 0; count < 25; count++) {
+      const { threadId } = shareThread(a, b)
+      await introduce(a, b, threadId)
+    }
+    b.replication.start()
+    clock.advance(1_000)
+    await quiet(links)
+    const sizes = links
+      .callsOf('exchangeEdges')
+      .map(({ request }) => (request as { threads: unknown[] }).threads.length)
+    expect(sizes).toEqual([10, 10, 5])
+  })
+
+  it('does not ask again for what brought nothing while the edges are the same', async () => {
+    const clock = new FakeClock()
+    const { links, a, b, threadId, logs } = pair({ clock, ...quickly })
+    await introduce(a, b, threadId)
+    a.replica.append(threadId, logs.a)
+    links.answer(a, { getRecords: async () => ({ unreadable: 0, logs: [] }) })
+    b.replication.start()
+    for (let second = 0; second < 11; second++) {
+      clock.advance(1_000)
+      await quiet(links)
+    }
+    expect(links.callsOf('getRecords', a)).toHaveLength(1)
+    a.replica.append(threadId, logs.a)
+    clock.advance(10_000)
+    await quiet(links)
+    expect(links.callsOf('getRecords', a)).toHaveLength(2)
+  })
+
+  it('asks older peers, which know no edges, for records', async () => {
+    const clock = new FakeClock()
+    const { links, a, b, threadId, logs } = pair({ clock, ...quickly })
+    await introduce(a, b, threadId)
+    a.replica.append(threadId, logs.a)
+    links.answer(a, { exchangeEdges: () => Promise.reject(new StatusError(Status.unimplemented, 'unknown method')) })
+    b.replication.start()
+    clock.advance(1_000)
+    await quiet(links)
+    expect(b.replica.counter(threadId, logs.a)).toBe(1)
+  })
+
+  it('does not call a peer that is away before its back-off', async () => {
+    const clock = new FakeClock()
+    const { links, a, b, threadId } = pair({ clock, ...quickly })
+    await introduce(a, b, threadId)
+    links.setDown(a, true)
+    b.replication.start()
+    for (let second = 0; second < 300; second++) {
+      clock.advance(1_000)
+      await quiet(links)
+    }
+    const attempts = links.callsOf('exchangeEdges').length
+    expect(attempts).toBeGreaterThan(3)
+    expect(attempts).toBeLessThan(25)
+  })
+
+  it('is over when replication stops', async () => {
+    const clock = new FakeClock()
+    const { links, a, b, threadId } = pair({ clock, ...quickly })
+    await introduce(a, b, threadId)
+    b.replication.start()
+    await b.replication.stop()
+    clock.advance(60_000)
+    await quiet(links)
+    expect(links.calls).toEqual([])
+  })
+})
