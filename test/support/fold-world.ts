@@ -1,4 +1,4 @@
-/** Stored state of a fold in memory, and builders of records and validators for tests of it. */
+/** Stored state of a fold in memory, and what tests of the fold need to fill and read it. */
 import { sha256 } from '../../src/core/crypto.ts'
 import { type EventData, encodeEvents } from '../../src/core/events.ts'
 import type { Identity } from '../../src/core/identity.ts'
@@ -118,7 +118,8 @@ export class FoldWorld implements FoldState {
   }
 
   async *collectionHistory(collection: string, since: bigint): AsyncGenerator<HistoryMark> {
-    for (const { key, entries } of this.histories.values()) {
+    const inOrderOfRows = [...this.histories].toSorted(([a], [b]) => (a < b ? -1 : 1))
+    for (const [, { key, entries }] of inOrderOfRows) {
       if (key.collection !== collection) continue
       for (const { kept: _, ...entry } of entries) if (entry.position.time >= since) yield { key, entry }
     }
