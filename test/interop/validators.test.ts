@@ -139,7 +139,7 @@ testVectors('validators.json', {
 })
 
 /** An operation's result or failure as one text. */
-async function outcomeOf(run: () => Promise<unknown>): Promise<string> {
+async function outcomeOf(run: () => Promise<undefined | boolean | string | string[]>): Promise<string> {
   try {
     const result = await run()
     if (result === undefined) return 'ok'

@@ -16,6 +16,8 @@ interface ModelSetup {
 
 type Draft = Pick<EventData, 'type' | 'id'> & { patch?: Document }
 
+const GENERATED_ID = '01hzzzzzzzzzzzzzzzzzzzzzzz'
+
 /** A collection without logs: what the calls of a client need around the sandbox, and no more. */
 export class CollectionModel {
   readonly #setup: ModelSetup
@@ -27,7 +29,11 @@ export class CollectionModel {
   }
 
   /** Answers what the client gets: nothing, true or false, a document, or a list of them. Throws what the client reads. */
-  async run(operation: string, argument: string, caller: Identity | undefined): Promise<unknown> {
+  async run(
+    operation: string,
+    argument: string,
+    caller: Identity | undefined,
+  ): Promise<undefined | boolean | string | string[]> {
     this.#nowNs += 1_000_000n
     switch (operation) {
       case 'create':
@@ -49,27 +55,27 @@ export class CollectionModel {
     }
   }
 
-  async #create(document: Document, caller: Identity | undefined): Promise<void> {
-    const id = String(member(document, '_id') ?? '01hzzzzzzzzzzzzzzzzzzzzzzz')
+  async #create(document: Document, caller: Identity | undefined): Promise<undefined> {
+    const id = idOf(document)
     const patch = this.#modified(withMember(document, '_id', id))
     await this.#judge({ type: 'create', id, patch }, caller)
     this.#documents.set(id, patch)
   }
 
-  async #save(document: Document, caller: Identity | undefined): Promise<void> {
-    const id = String(member(document, '_id'))
+  async #save(document: Document, caller: Identity | undefined): Promise<undefined> {
+    const id = idOf(document)
     const patch = await this.#change(id, document, caller)
     await this.#judge({ type: 'save', id, patch }, caller)
     this.#documents.set(id, mergeDocument(this.#documents.get(id) ?? {}, patch))
   }
 
-  async #verify(document: Document, caller: Identity | undefined): Promise<void> {
-    const id = String(member(document, '_id'))
+  async #verify(document: Document, caller: Identity | undefined): Promise<undefined> {
+    const id = idOf(document)
     const patch = await this.#change(id, document, caller)
     await this.#judge({ type: this.#documents.has(id) ? 'save' : 'create', id, patch }, caller)
   }
 
-  async #delete(id: string, caller: Identity | undefined): Promise<void> {
+  async #delete(id: string, caller: Identity | undefined): Promise<undefined> {
     if (!this.#documents.has(id)) return
     await this.#judge({ type: 'delete', id }, caller)
     this.#documents.delete(id)
@@ -85,7 +91,7 @@ export class CollectionModel {
     return withMember(document, '_mod', Number(this.#nowNs))
   }
 
-  async #judge({ type, id, patch }: Draft, caller: Identity | undefined): Promise<void> {
+  async #judge({ type, id, patch }: Draft, caller: Identity | undefined): Promise<undefined> {
     const { sandbox, host, name, writeValidator } = this.#setup
     if (writeValidator === '') return
     const timestamp = this.#nowNs
@@ -112,4 +118,9 @@ export class CollectionModel {
     const shown = readFilter === '' ? documents : await sandbox.filter(readFilter, caller, documents)
     return shown.filter((document) => document !== undefined).map(textOfUtf8)
   }
+}
+
+function idOf(document: Document): string {
+  const id = member(document, '_id')
+  return typeof id === 'string' ? id : GENERATED_ID
 }

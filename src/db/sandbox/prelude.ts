@@ -7,8 +7,7 @@ import { ANSWERS } from './answers.ts'
  * - the clock, randomness and what shows garbage collection are replaced or taken out;
  * - all built-ins move from the global object to its prototype, so that one look at the few names the global object has
  *   left tells whether a call made variables;
- * - everything reachable is frozen, also the prototypes that only iterators and generators lead to;
- * - `eval` and the constructors of functions can make variables that nothing lists, so their use marks the realm as spent.
+ * - everything reachable is frozen, also the prototypes that only iterators and generators lead to.
  */
 const HARDEN = String.raw`
 const { apply, construct, defineProperty, deleteProperty, getOwnPropertyDescriptor, getPrototypeOf, isExtensible,
@@ -16,7 +15,6 @@ const { apply, construct, defineProperty, deleteProperty, getOwnPropertyDescript
 const { freeze } = Object
 const global = globalThis
 let now = 0
-let spent = false
 
 const SystemDate = Date
 function replaceClockAndChance() {
@@ -33,23 +31,6 @@ function replaceClockAndChance() {
     defineProperty(RecordDate, name, { value, writable: false, enumerable: false })
   }
   prototype.constructor = RecordDate
-}
-
-const functionKinds = [function () {}, async function () {}, function* () {}, async function* () {}]
-
-function watchFunctionConstructors() {
-  for (const sample of functionKinds) {
-    const prototype = getPrototypeOf(sample)
-    const Original = prototype.constructor
-    const Watched = function (...parts) {
-      spent = true
-      return construct(Original, parts, new.target ?? Original)
-    }
-    defineProperty(Watched, 'name', { value: Original.name })
-    defineProperty(Watched, 'prototype', { value: prototype, writable: false })
-    defineProperty(prototype, 'constructor', { value: Watched })
-    if (Original === global.Function) global.Function = Watched
-  }
 }
 
 // A frozen member stops objects below from getting one of that name by assignment. Errors that set their name, and
@@ -72,13 +53,10 @@ function moveBuiltIns() {
   const builtIns = Object.create(Object.prototype)
   for (const key of ownKeys(global)) {
     const descriptor = getOwnPropertyDescriptor(global, key)
-    if (!descriptor.configurable) continue
-    const get = () => {
-      spent = true
-      return descriptor.value
+    if (descriptor.configurable) {
+      defineProperty(builtIns, key, descriptor)
+      delete global[key]
     }
-    defineProperty(builtIns, key, key === 'eval' ? { get, configurable: true } : descriptor)
-    delete global[key]
   }
   setPrototypeOf(global, builtIns)
   return builtIns
@@ -87,8 +65,8 @@ function moveBuiltIns() {
 // Prototypes that no name leads to.
 function hiddenRoots() {
   const { get } = getOwnPropertyDescriptor((function () { return arguments })(), 'callee')
-  return [get, ...functionKinds, (function* () {})(), (async function* () {})(), [].values(), [].values().map(() => 0),
-    Iterator.from({ next() {} }), Iterator.concat?.([]), new Map().values(), new Set().values(), ''[Symbol.iterator](),
+  return [get, async function () {}, function* () {}, async function* () {}, [].values(), [].values().map(() => 0),
+    Iterator.from({ next() {} }), Iterator.concat([]), new Map().values(), new Set().values(), ''[Symbol.iterator](),
     ''.matchAll(/x/g)]
 }
 
@@ -109,7 +87,6 @@ function freezeAll(roots) {
 }
 
 replaceClockAndChance()
-watchFunctionConstructors()
 for (const name of ownKeys(global)) {
   const prototype = global[name]?.prototype
   if (prototype === Object.prototype || prototype instanceof Error || prototype === Error.prototype) {
@@ -120,21 +97,22 @@ const builtIns = moveBuiltIns()
 freezeAll([builtIns, ...hiddenRoots()])
 const ownNames = ownKeys(global)
 
-// Removes the variables a call made. False if the realm cannot be made as it was.
+// Removes the variables a call made, of which there are no others: those that eval and Function declare by let are gone
+// with them. False if the realm cannot be made as it was.
 function restore() {
   if (ownKeys(global).length !== ownNames.length) {
     for (const key of ownKeys(global)) {
       if (!ownNames.includes(key) && !deleteProperty(global, key)) return false
     }
   }
-  return !spent && isExtensible(global) && getPrototypeOf(global) === builtIns
+  return isExtensible(global) && getPrototypeOf(global) === builtIns
 }
 `
 
 /**
  * Evaluates to `prepare(fn, form)`: freezes the function of a collection and gives `call(timeMs, who, first, second)`,
  * which runs it once. `who` is a text or undefined; `first` and `second` are JSON texts, or undefined. The call answers a
- * text, see `Answer`; in front of it stands `SPENT` if the realm must not be used again.
+ * text, see `ANSWERS`; in front of it stands `!` if the realm must not be used again.
  */
 export const PRELUDE: string = String.raw`(function () {
 'use strict'

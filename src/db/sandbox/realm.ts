@@ -7,9 +7,6 @@ import { PRELUDE } from './prelude.ts'
 /** The source is no function body. The message is the engine's. */
 export class CompileError extends Error {}
 
-/** The call was stopped because it used up its ticks. */
-export class OutOfSteps extends Error {}
-
 const HEADS: Record<FunctionForm, string> = {
   'write-validator': '_validate(writer, event, instance)',
   'read-filter': '_filter(reader, instance)',
@@ -21,7 +18,6 @@ export class Realm {
   readonly #runtime: QuickJSRuntime
   readonly #context: QuickJSContext
   readonly #call: QuickJSHandle
-  #ticksLeft = 0
   #spent = false
 
   /** Throws CompileError. */
@@ -29,7 +25,7 @@ export class Realm {
     this.#engine = engine
     this.#runtime = engine.quickjs.newRuntime({
       maxStackSizeBytes: STACK_BYTES,
-      interruptHandler: () => --this.#ticksLeft < 0,
+      interruptHandler: () => engine.limiter.tick(),
     })
     this.#context = this.#runtime.newContext()
     try {
@@ -45,21 +41,20 @@ export class Realm {
     return this.#spent
   }
 
-  /** What the realm says, see `ANSWERS`. Throws OutOfSteps; any other error means that the engine is broken. */
+  /** What the realm says, see `ANSWERS`. Throws LimitReached; any other error means that the engine is broken. */
   call({ timeMs, who, first, second }: SandboxCall, ticks: number): string {
     const context = this.#context
     const handles = [context.newNumber(timeMs), this.#text(who), this.#text(first), this.#text(second)]
-    this.#ticksLeft = ticks
-    const result = this.#engine.limit(() => context.callFunction(this.#call, context.undefined, ...handles))
-    for (const handle of handles) handle.dispose()
-    if (result.error) {
+    this.#spent = true
+    const said = this.#engine.limiter.run(ticks, () => {
+      const result = context.callFunction(this.#call, context.undefined, ...handles)
+      for (const handle of handles) handle.dispose()
+      if (result.error === undefined) return result.value.consume((value) => context.getString(value))
       result.error.dispose()
-      this.#spent = true
-      if (this.#ticksLeft < 0) throw new OutOfSteps()
       throw new Error('a realm failed outside of its function')
-    }
-    const said = result.value.consume((value) => context.getString(value))
+    })
     const leftBehind = said.startsWith('!')
+    // Jobs of promises never run, but they would pile up.
     this.#spent = leftBehind || this.#runtime.hasPendingJob()
     return leftBehind ? said.slice(1) : said
   }
@@ -79,7 +74,6 @@ export class Realm {
   }
 
   #compile({ form, source }: SandboxFunction): QuickJSHandle {
-    this.#ticksLeft = Number.POSITIVE_INFINITY
     const head = HEADS[form]
     // A body that a function and a method both take cannot close its brace and go on with code of its own: behind that
     // brace the one wants a statement and the other a comma. Strict, because functions always were checked so.

@@ -1,7 +1,8 @@
 import { type Engine, startEngine } from './engine.ts'
 import { LIMITS, type Limits, SHARED_MEMORY_BYTES } from './limits.ts'
 import { type Answer, parseAnswer, type SandboxCall, type SandboxFunction, type Work } from './messages.ts'
-import { CompileError, OutOfSteps, Realm } from './realm.ts'
+import { LimitReached } from './limiter.ts'
+import { CompileError, Realm } from './realm.ts'
 
 /** The one used longest ago goes first. */
 const MAX_REALMS = 24
@@ -34,12 +35,12 @@ export class Runner {
     const key = `${fn.form} ${fn.source}`
     let realm = this.#realms.get(key)
     // One tick less, because the count of a used realm begins somewhere within a tick.
-    const answer = perform(engine, call, limits.ticks - 1, () => {
+    const answer = perform(call, limits.ticks - 1, () => {
       realm ??= new Realm(engine, fn)
       return realm
     })
     this.#realms.delete(key)
-    if (engine.exhausted || engine.grown) {
+    if (engine.limiter.worn) {
       this.#realms.clear()
       this.#shared = undefined
     } else if (realm?.spent) {
@@ -63,18 +64,15 @@ export class Runner {
 
 async function runAlone(fn: SandboxFunction, call: SandboxCall, limits: Limits): Promise<Answer> {
   const engine = await startEngine(limits.memoryBytes)
-  return perform(engine, call, limits.ticks, () => new Realm(engine, fn))
+  return perform(call, limits.ticks, () => new Realm(engine, fn))
 }
 
-function perform(engine: Engine, call: SandboxCall, ticks: number, open: () => Realm): Answer {
+function perform(call: SandboxCall, ticks: number, open: () => Realm): Answer {
   try {
     const realm = open()
-    const answer: Answer =
-      call.first === undefined ? { word: 'compiled', text: '' } : parseAnswer(realm.call(call, ticks))
-    return engine.exhausted ? { word: 'out-of-memory', text: '' } : answer
+    return call.first === undefined ? { word: 'compiled', text: '' } : parseAnswer(realm.call(call, ticks))
   } catch (error) {
-    if (engine.exhausted) return { word: 'out-of-memory', text: '' }
-    if (error instanceof OutOfSteps) return { word: 'out-of-steps', text: '' }
+    if (error instanceof LimitReached) return { word: `out-of-${error.limit}`, text: '' }
     if (error instanceof CompileError) return { word: 'uncompilable', text: error.message }
     throw error
   }
