@@ -9,6 +9,7 @@ import {
   type UntypedHandleCall,
 } from '@grpc/grpc-js'
 import { once } from 'node:events'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../core/clock.ts'
 import { Cancellation } from './cancellation.ts'
 import { type RpcError, tooLarge } from './errors.ts'
@@ -22,6 +23,8 @@ const MAX_CONCURRENT_CALLS = 1_000
 /** How soon a listener whose machine is gone is noticed. */
 const KEEPALIVE_TIME_MS = 60_000
 const KEEPALIVE_TIMEOUT_MS = 20_000
+/** Turns of the event loop from the end of a stream to the news that it was reset: two were seen. */
+const TURNS_TO_RESET = 4
 
 type UnaryCall = ServerUnaryCall<Buffer, Buffer>
 type StreamCall = ServerDuplexStream<Buffer, Buffer>
@@ -121,7 +124,9 @@ export class GrpcServer {
   async *#requestsOf(call: StreamCall, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     // By default the iterator destroys the stream when it ends, and the status is lost.
     for await (const message of call.iterator({ destroyOnReturn: false })) yield this.#checked(message)
-    // A stream that was reset also ends. That is no half-close.
+    // Clients on Node close their side before they reset a stream they cancel. Where both come at once, grpc-js tells of
+    // the reset some turns after the end; without this wait a cancelled write transaction would be committed.
+    for (let turn = 0; turn < TURNS_TO_RESET && !signal.aborted; turn++) await nextTurn()
     signal.throwIfAborted()
   }
 

@@ -32,8 +32,9 @@ export class RequestQueue implements AsyncIterable<Uint8Array> {
     this.#wake()
   }
 
-  /** The reader throws at once: what still waits is dropped. */
+  /** The reader throws at once: what still waits is dropped. The first failure counts. */
   fail(error: unknown): void {
+    if (typeof this.#outcome === 'object') return
     this.#outcome = { error }
     this.#messages.length = 0
     this.#wake()

@@ -59,6 +59,9 @@ export class WebServer {
       for (const socket of this.#sockets.clients) socket.terminate()
       this.#http.closeAllConnections()
     })
+    // Connections that become idle from now on are closed, not kept for another call.
+    this.#http.keepAliveTimeout = 1
+    this.#http.keepAliveTimeoutBuffer = 0
     await Promise.all([
       new Promise<void>((resolve) => this.#http.close(() => resolve())),
       new Promise<void>((resolve) => this.#sockets.close(() => resolve())),

@@ -47,7 +47,7 @@ function openFetch(url: string, format: 'binary' | 'text', options: OpenOptions)
       body: isText ? body.toString('base64') : body,
       signal: abort.signal,
     })
-    for await (const chunk of answer.body ?? []) response.push(isText ? fromBase64(chunk) : chunk)
+    for await (const chunk of isText ? fromBase64(answer.body ?? []) : (answer.body ?? [])) response.push(chunk)
   }
 
   return {
@@ -64,13 +64,15 @@ function openFetch(url: string, format: 'binary' | 'text', options: OpenOptions)
   }
 }
 
-/** Every write of the server is a base64 text of its own. */
-function fromBase64(chunk: Uint8Array): Uint8Array {
-  const texts =
-    Buffer.from(chunk)
-      .toString('latin1')
-      .match(/[^=]+=*/g) ?? []
-  return Buffer.concat(texts.map((text) => Buffer.from(text, 'base64')))
+/** Every write of the server is a base64 text of its own; the network cuts them anywhere. */
+async function* fromBase64(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let rest = ''
+  for await (const chunk of chunks) {
+    const text = rest + Buffer.from(chunk).toString('latin1')
+    const whole = text.length - (text.length % 4)
+    rest = text.slice(whole)
+    for (const part of text.slice(0, whole).match(/[^=]+=*/g) ?? []) yield Buffer.from(part, 'base64')
+  }
 }
 
 function openWebSocket(url: string, { metadata = [], timeoutMs }: OpenOptions): RpcCall {
