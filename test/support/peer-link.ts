@@ -106,8 +106,12 @@ export class PeerLinks {
   }
 }
 
+interface HoldsThreads {
+  readonly replica: FakeReplica
+}
+
 /** A thread that both peers hold, with a log of each; neither knows the other's yet. */
-export function shareThread(a: LinkedPeer, b: LinkedPeer): { threadId: ThreadId; logs: { a: LogId; b: LogId } } {
+export function shareThread(a: HoldsThreads, b: HoldsThreads): { threadId: ThreadId; logs: { a: LogId; b: LogId } } {
   const threadId = a.replica.addThread()
   const { service, read } = a.replica.threads.get(threadId) ?? {}
   if (service === undefined) throw new Error('the thread has no key')
@@ -117,7 +121,7 @@ export function shareThread(a: LinkedPeer, b: LinkedPeer): { threadId: ThreadId;
 }
 
 /** Each learns of the other's log, as after joining. */
-export async function introduce(a: LinkedPeer, b: LinkedPeer, threadId: ThreadId): Promise<void> {
+export async function introduce(a: HoldsThreads, b: HoldsThreads, threadId: ThreadId): Promise<void> {
   const [ofA, ofB] = [a.replica.logs(threadId), b.replica.logs(threadId)]
   await a.replica.addLogs(threadId, ofB)
   await b.replica.addLogs(threadId, ofA)

@@ -16,8 +16,10 @@ export function streamToDuplex(stream: Stream): Duplex {
   })
   stream.addEventListener('end', () => duplex.endReading())
   stream.addEventListener('close', (event) => {
-    if (event.error === undefined) duplex.endReading()
-    else duplex.destroy(event.error)
+    if (event.error === undefined) {
+      duplex.endReading()
+      duplex.end()
+    } else duplex.destroy(event.error)
   })
   return duplex
 }

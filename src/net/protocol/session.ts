@@ -14,6 +14,8 @@ import { Status, StatusError } from './status.ts'
 
 /** Bytes a peer may send ahead in one call. */
 const STREAM_WINDOW_BYTES = 1024 * 1024
+/** Of requests and replies under way. Node refuses calls beyond; how many there are is limited by those who call. */
+const MAX_SESSION_MIB = 256
 /** Compression flag and length before each message. */
 const FRAME_HEADER_BYTES = 5
 
@@ -30,6 +32,7 @@ export class PeerSession {
     this.#peer = peer
     this.#session = connect(`http://${peer}`, {
       createConnection: () => duplex,
+      maxSessionMemory: MAX_SESSION_MIB,
       settings: { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES },
     })
     // Calls under way hear of it; without them there is nobody to tell.

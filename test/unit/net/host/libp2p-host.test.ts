@@ -1,0 +1,130 @@
+import { once } from 'node:events'
+import type { Duplex } from 'node:stream'
+import { afterEach, describe, expect, it } from 'vitest'
+import { parseAddress } from '../../../../src/core/address.ts'
+import { silentLogger } from '../../../../src/core/logger.ts'
+import { createPeerHost, type PeerHost } from '../../../../src/net/host/libp2p-host.ts'
+import { newPeer } from '../../../support/fake-replica.ts'
+import { knows, newHost } from '../../../support/peer-host.ts'
+
+const ECHO = '/echo/1'
+const running: PeerHost[] = []
+
+afterEach(async () => {
+  for (const host of running.splice(0)) await host.close()
+})
+
+async function echoHost(listen?: Parameters<typeof newHost>[0]): Promise<{ host: PeerHost; callers: string[] }> {
+  const host = await newHost(listen)
+  const callers: string[] = []
+  host.handle(ECHO, (stream, peer) => {
+    callers.push(peer)
+    stream.on('error', () => {})
+    stream.pipe(stream)
+  })
+  await host.start()
+  running.push(host)
+  return { host, callers }
+}
+
+async function readAll(stream: Duplex): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of stream) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+describe('a host', () => {
+  it('is reached by TCP and by WebSocket, and knows who calls', async () => {
+    const listen = ['/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.1/tcp/0/ws'].map(parseAddress)
+    const [{ host: a }, { host: b, callers }] = [await echoHost(), await echoHost(listen)]
+    expect(b.addresses()).toEqual([
+      expect.stringMatching(/^\/ip4\/127\.0\.0\.1\/tcp\/[1-9]\d*$/),
+      expect.stringMatching(/^\/ip4\/127\.0\.0\.1\/tcp\/[1-9]\d*\/ws$/),
+    ])
+    for (const address of b.addresses()) {
+      const { host: caller } = await echoHost()
+      const stream = await caller.dial(b.id, ECHO, { addresses: [address] })
+      stream.end('hello')
+      expect((await readAll(stream)).toString()).toBe('hello')
+      expect(callers.at(-1)).toBe(caller.id)
+    }
+    expect(a.id).not.toBe(b.id)
+  })
+
+  it('tells others only what it is to announce', async () => {
+    const announce = [parseAddress('/dns4/db.example.org/tcp/4006')]
+    const { key } = newPeer()
+    const listen = [parseAddress('/ip4/127.0.0.1/tcp/0')]
+    const host = await createPeerHost({ privateKey: key, listen, announce, maxConnections: 10, logger: silentLogger })
+    running.push(host)
+    await host.start()
+    expect(host.addresses()).toEqual(announce)
+  })
+
+  it('finds a peer again by what it remembers, and when connected without', async () => {
+    const [{ host: a }, { host: b }] = [await echoHost(), await echoHost()]
+    await expect(a.connect(b.id)).rejects.toMatchObject({ code: 'PEER_UNREACHABLE' })
+    knows(a, b)
+    await a.connect(b.id)
+    const there = await a.dial(b.id, ECHO)
+    there.end('b knows of the connection by now')
+    await readAll(there)
+    const back = await b.dial(a.id, ECHO)
+    back.destroy()
+  })
+
+  it('does not talk to another peer than was asked for', async () => {
+    const [{ host: a }, { host: b }] = [await echoHost(), await echoHost()]
+    const dialled = a.dial(newPeer().id, ECHO, { addresses: b.addresses() })
+    await expect(dialled).rejects.toMatchObject({ code: 'PEER_UNREACHABLE' })
+  })
+
+  it('refuses a protocol it does not handle', async () => {
+    const [{ host: a }, { host: b }] = [await echoHost(), await echoHost()]
+    knows(a, b)
+    await expect(a.dial(b.id, '/other/1')).rejects.toMatchObject({ code: 'PEER_UNREACHABLE' })
+  })
+
+  it('gives up dialling when told to', async () => {
+    const [{ host: a }, { host: b }] = [await echoHost(), await echoHost()]
+    knows(a, b)
+    const signal = AbortSignal.abort(new Error('enough'))
+    await expect(a.dial(b.id, ECHO, { signal })).rejects.toThrow('enough')
+  })
+
+  it('says at which address it cannot listen', async () => {
+    const { host } = await echoHost()
+    const second = await newHost(host.addresses())
+    running.push(second)
+    await expect(second.start()).rejects.toMatchObject({
+      code: 'INVALID_ADDRESS',
+      message: expect.stringContaining(host.addresses()[0] ?? ''),
+    })
+  })
+})
+
+describe('a stream', () => {
+  it('carries many bytes both ways, at the pace of the reader', async () => {
+    const [{ host: a }, { host: b }] = [await echoHost(), await echoHost()]
+    knows(a, b)
+    const stream = await a.dial(b.id, ECHO)
+    const sent = Buffer.alloc(8 * 1024 * 1024, 'threads')
+    const reading = readAll(stream)
+    for (let at = 0; at < sent.length; at += 100_000) {
+      if (!stream.write(sent.subarray(at, at + 100_000))) await once(stream, 'drain')
+    }
+    stream.end()
+    expect((await reading).equals(sent)).toBe(true)
+  })
+
+  it('ends when the peer goes away', async () => {
+    const [{ host: a }, { host: b }] = [await echoHost(), await echoHost()]
+    knows(a, b)
+    const stream = await a.dial(b.id, ECHO)
+    stream.on('error', () => {})
+    stream.resume()
+    const closed = once(stream, 'close')
+    await b.close()
+    await closed
+  })
+})

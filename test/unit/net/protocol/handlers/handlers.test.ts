@@ -1,0 +1,266 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { peerAddress } from '../../../../../src/core/address.ts'
+import type { LogId, PeerId } from '../../../../../src/core/peer-id.ts'
+import type { RecordBlocks } from '../../../../../src/core/record.ts'
+import type { ThreadId } from '../../../../../src/core/thread-id.ts'
+import type { AheadHint } from '../../../../../src/net/protocol/handlers/context.ts'
+import { createHandlers, type Handlers } from '../../../../../src/net/protocol/handlers/handlers.ts'
+import { getRecordsReply, type LogOffset } from '../../../../../src/net/protocol/messages.ts'
+import type { PeerLog } from '../../../../../src/net/replica.ts'
+import { FakeReplica, newPeer } from '../../../../support/fake-replica.ts'
+
+const MIB = 1024 * 1024
+const stranger = newPeer().id
+const member = newPeer().id
+
+let replica: FakeReplica
+let handlers: Handlers
+let hints: AheadHint[]
+let told: { peer: PeerId; id: LogId; counter: number }[]
+let threadId: ThreadId
+let logId: LogId
+
+beforeEach(() => {
+  replica = new FakeReplica()
+  hints = []
+  told = []
+  handlers = createHandlers({
+    replica,
+    hints: {
+      seen: () => {},
+      ahead: (hint) => void hints.push(hint),
+      has: (peer, _thread, log) => void told.push({ peer, ...log }),
+    },
+    pullRecords: 100,
+  })
+  threadId = replica.addThread()
+  logId = replica.addOwnLog(threadId)
+  replica.prove(threadId, member)
+})
+
+function serviceKey(): Uint8Array {
+  const key = replica.serviceKey(threadId)
+  if (key === undefined) throw new Error('no such thread')
+  return key
+}
+
+function recordAt(counter: number): RecordBlocks {
+  const blocks = replica.threads.get(threadId)?.logs.get(logId)?.records[counter - 1]?.blocks
+  if (blocks === undefined) throw new Error('no such record')
+  return blocks
+}
+
+function newLog(): PeerLog {
+  const { id, key } = newPeer()
+  return { id, publicKey: key.publicKey, addresses: [peerAddress(member)], head: undefined, counter: 0 }
+}
+
+function askedFor(logs: readonly LogOffset[] = []) {
+  return handlers.getRecords({ threadId, serviceKey: serviceKey(), logs }, member)
+}
+
+function offset(counter: number, limit = 1000): LogOffset {
+  const head = replica.threads.get(threadId)?.logs.get(logId)?.records[counter - 1]?.cid
+  return { logId, offset: head, counter, limit }
+}
+
+/** Another host with the same thread, which has the records up to `counter`. */
+async function follower(counter: number): Promise<{ replica: FakeReplica; handlers: Handlers }> {
+  const other = new FakeReplica()
+  other.addThread({ id: threadId, service: serviceKey() })
+  await other.addLogs(
+    threadId,
+    replica.logs(threadId).map((log) => ({ ...log, addresses: [] })),
+  )
+  const records = Array.from({ length: counter }, (_, index) => recordAt(index + 1))
+  if (counter > 0) await other.receive({ threadId, logId, records, from: replica.hostId })
+  const sink = { seen: () => {}, has: () => {}, ahead: (hint: AheadHint) => void hints.push(hint) }
+  return { replica: other, handlers: createHandlers({ replica: other, hints: sink, pullRecords: 100 }) }
+}
+
+describe('a stranger', () => {
+  it('hears that the thread is unknown when it pushes a log without the key', async () => {
+    const pushed = handlers.pushLog({ threadId, serviceKey: undefined, readKey: undefined, log: newLog() }, stranger)
+    await expect(pushed).rejects.toMatchObject({ code: 'THREAD_NOT_FOUND', message: 'thread not found' })
+    expect(replica.logs(threadId)).toHaveLength(1)
+  })
+
+  it('hears that the log is unknown when it pushes a record that the service key does not open', async () => {
+    const other = new FakeReplica()
+    other.addThread({ id: threadId })
+    const foreign = other.addOwnLog(threadId)
+    other.append(threadId, foreign)
+    const record = other.threads.get(threadId)?.logs.get(foreign)?.records[0]?.blocks as RecordBlocks
+    const pushed = handlers.pushRecord({ threadId, logId, record, counter: 1 }, stranger)
+    await expect(pushed).rejects.toMatchObject({ code: 'LOG_NOT_FOUND', message: 'log not found' })
+    expect(replica.isProven(threadId, stranger)).toBe(false)
+  })
+
+  it('is told of no edges', async () => {
+    replica.append(threadId, logId)
+    const edges = { addresses: 5n, heads: 6n }
+    const reply = await handlers.exchangeEdges({ threads: [{ threadId, edges }] }, stranger)
+    expect(reply.threads).toEqual([{ threadId, exists: false, edges: { addresses: 0n, heads: 0n } }])
+    expect(hints).toEqual([])
+  })
+
+  it('belongs to the thread once it showed the service key, in a request or by a record', async () => {
+    replica.append(threadId, logId)
+    const other = await follower(0)
+    const pushed = { threadId, logId, record: recordAt(1), counter: 1 }
+    await other.handlers.pushRecord(pushed, stranger)
+    expect(other.replica.isProven(threadId, stranger)).toBe(true)
+    await handlers.getLogs({ threadId, serviceKey: serviceKey() }, stranger)
+    expect(replica.isProven(threadId, stranger)).toBe(true)
+  })
+
+  it('does not belong to it after a wrong key', async () => {
+    const wrong = new Uint8Array(32)
+    await expect(handlers.getLogs({ threadId, serviceKey: wrong }, stranger)).rejects.toThrow('invalid service-key')
+    const log = newLog()
+    const pushed = handlers.pushLog({ threadId, serviceKey: wrong, readKey: undefined, log }, stranger)
+    await expect(pushed).rejects.toThrow('invalid service-key')
+    expect(replica.isProven(threadId, stranger)).toBe(false)
+  })
+})
+
+describe('PushLog', () => {
+  it('makes a host keep a thread it does not have, and pull it', async () => {
+    const host = new FakeReplica()
+    const kept = createHandlers({
+      replica: host,
+      hints: { seen: () => {}, has: () => {}, ahead: (hint) => void hints.push(hint) },
+      pullRecords: 100,
+    })
+    await kept.pushLog({ threadId, serviceKey: serviceKey(), readKey: undefined, log: newLog() }, stranger)
+    expect(host.logs(threadId)).toHaveLength(1)
+    expect(hints).toMatchObject([{ peer: stranger, threadId, records: true, cause: { kind: 'push' } }])
+  })
+
+  it('is refused by a host that keeps nothing for others', async () => {
+    const host = new FakeReplica()
+    host.refuseStrangers = true
+    const refusing = createHandlers({
+      replica: host,
+      hints: { seen: () => {}, has: () => {}, ahead: () => {} },
+      pullRecords: 100,
+    })
+    const pushed = refusing.pushLog({ threadId, serviceKey: serviceKey(), readKey: undefined, log: newLog() }, stranger)
+    await expect(pushed).rejects.toThrow('thread not found')
+  })
+
+  it('brings a read key that was missing', async () => {
+    const other = await follower(0)
+    const held = other.replica.threads.get(threadId)
+    if (held === undefined) throw new Error('no such thread')
+    held.read = undefined
+    const readKey = new Uint8Array(32).fill(3)
+    await other.handlers.pushLog({ threadId, serviceKey: serviceKey(), readKey, log: newLog() }, stranger)
+    expect(held.read).toEqual(readKey)
+  })
+})
+
+describe('GetRecords', () => {
+  it('sends the records directly after the offset, oldest first', async () => {
+    for (let count = 0; count < 5; count++) replica.append(threadId, logId)
+    const { logs } = await askedFor([offset(2, 2)])
+    expect(logs).toMatchObject([{ logId, records: [recordAt(3), recordAt(4)], log: { id: logId, counter: 5 } }])
+  })
+
+  it('sends no more records than the host allows, over all logs', async () => {
+    const second = replica.addOwnLog(threadId)
+    for (let count = 0; count < 150; count++) {
+      replica.append(threadId, logId)
+      replica.append(threadId, second)
+    }
+    const { logs } = await askedFor()
+    expect(logs.map(({ records }) => records.length)).toEqual([50, 50])
+  })
+
+  it('gives a short log all and a long one what is left', async () => {
+    const short = replica.addOwnLog(threadId)
+    for (let count = 0; count < 150; count++) replica.append(threadId, logId)
+    for (let count = 0; count < 3; count++) replica.append(threadId, short)
+    const { logs } = await askedFor()
+    expect(new Map(logs.map((entry) => [entry.logId, entry.records.length]))).toEqual(
+      new Map([
+        [short, 3],
+        [logId, 97],
+      ]),
+    )
+  })
+
+  it('keeps replies of many large records at 3 MiB and fills them with each log', async () => {
+    const second = replica.addOwnLog(threadId)
+    for (let count = 0; count < 10; count++) {
+      replica.append(threadId, logId, MIB / 2)
+      replica.append(threadId, second, MIB / 2)
+    }
+    const reply = await askedFor()
+    expect(new Set(reply.logs.map((entry) => entry.logId))).toEqual(new Set([logId, second]))
+    const bytes = getRecordsReply.encode(reply).length
+    expect(bytes).toBeGreaterThan(2 * MIB)
+    expect(bytes).toBeLessThan(3.1 * MIB)
+  })
+
+  it('sends a record larger than that alone', async () => {
+    const second = replica.addOwnLog(threadId)
+    replica.append(threadId, second, 3.4 * MIB)
+    replica.append(threadId, logId, 3.4 * MIB)
+    const { logs } = await askedFor()
+    expect(logs.map(({ records }) => records.length)).toEqual([1])
+  })
+
+  it('says what the caller has, and that it has more than we', async () => {
+    for (let count = 0; count < 3; count++) replica.append(threadId, logId)
+    await askedFor([offset(2)])
+    expect(told).toEqual([{ peer: member, id: logId, counter: 2 }])
+    expect(hints).toEqual([])
+    await askedFor([{ ...offset(3), counter: 9 }])
+    expect(hints).toMatchObject([{ peer: member, logs: false, records: true, cause: { kind: 'request' } }])
+    await askedFor([{ ...offset(3), logId: newPeer().id }])
+    expect(hints.at(-1)).toMatchObject({ logs: true, records: true })
+  })
+})
+
+describe('PushRecord', () => {
+  it('stores the next record', async () => {
+    for (let count = 0; count < 2; count++) replica.append(threadId, logId)
+    const other = await follower(1)
+    await other.handlers.pushRecord({ threadId, logId, record: recordAt(2), counter: 2 }, replica.hostId)
+    expect(other.replica.counter(threadId, logId)).toBe(2)
+  })
+
+  it('accepts a record that is here, told with its position or without', async () => {
+    replica.append(threadId, logId)
+    for (const counter of [0, 1]) {
+      await expect(handlers.pushRecord({ threadId, logId, record: recordAt(1), counter }, member)).resolves.toEqual({})
+    }
+  })
+
+  it('has what lies between pulled after a gap', async () => {
+    for (let count = 0; count < 3; count++) replica.append(threadId, logId)
+    const other = await follower(1)
+    const pushed = { threadId, logId, record: recordAt(3), counter: 3 }
+    await expect(other.handlers.pushRecord(pushed, member)).resolves.toEqual({})
+    expect(other.replica.counter(threadId, logId)).toBe(1)
+    expect(hints).toMatchObject([{ peer: member, records: true, cause: { kind: 'push' } }])
+  })
+})
+
+describe('ExchangeEdges', () => {
+  it('has logs and records pulled where the edges of the caller differ', async () => {
+    replica.append(threadId, logId)
+    const local = replica.edges(threadId)
+    const edges = { addresses: local.addresses, heads: local.heads + 1n }
+    const reply = await handlers.exchangeEdges({ threads: [{ threadId, edges }] }, member)
+    expect(reply.threads).toEqual([{ threadId, exists: true, edges: local }])
+    expect(hints).toMatchObject([{ logs: false, records: true, cause: { kind: 'edges', edges } }])
+  })
+
+  it('refuses more threads than it compares at once', async () => {
+    const edges = { addresses: 0n, heads: 0n }
+    const threads = Array.from({ length: 1001 }, () => ({ threadId, edges }))
+    await expect(handlers.exchangeEdges({ threads }, member)).rejects.toThrow('1001 threads')
+  })
+})
