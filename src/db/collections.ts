@@ -98,7 +98,8 @@ export class CollectionRegistry {
     const { thread, folder } = this.#components
     const before = current()
     const known = before.collections.find((each) => each.name === config.name)
-    const { collection, lastIndex } = checkCollection(config, { sandbox: this.#components.sandbox, definition: before, known })
+    const { sandbox } = this.#components
+    const { collection, lastIndex } = await checkCollection(config, { sandbox, definition: before, known })
     const { stored } = await thread.write(async (draft) => {
       await this.#refuseDuplicates(collection, draft.view, before)
       const rule = this.#rule(collection.writeValidator, draft)
@@ -183,16 +184,16 @@ const CLEAR_CHUNK = 1_000
  * Checks a configuration and makes its definition. Throws INVALID_NAME, INVALID_SCHEMA, INVALID_FUNCTION, INVALID_INDEX.
  * Order of checks: wire format, section 5.3.
  */
-export function checkCollection(
+export async function checkCollection(
   config: CollectionConfig,
   context: { sandbox: Sandbox; definition: DatabaseDefinition; known: CollectionDefinition | undefined },
-): { collection: CollectionDefinition; lastIndex: number } {
+): Promise<{ collection: CollectionDefinition; lastIndex: number }> {
   const schema = compileSchema(config.schema)
   if (!COLLECTION_NAME.test(config.name)) throw invalidName()
   refuseSchemaWithoutId(schema)
   const { writeValidator = '', readFilter = '' } = config
-  if (writeValidator !== '') context.sandbox.checkFunction(writeValidator, 'write-validator')
-  if (readFilter !== '') context.sandbox.checkFunction(readFilter, 'read-filter')
+  if (writeValidator !== '') await context.sandbox.checkFunction(writeValidator, 'write-validator')
+  if (readFilter !== '') await context.sandbox.checkFunction(readFilter, 'read-filter')
   let { lastIndex } = context.definition
   const indexes = (config.indexes ?? []).map((index) => {
     const kept = context.known?.indexes.find((each) => each.fields[0]?.path === index.path && each.unique === (index.unique ?? false))
@@ -201,7 +202,9 @@ export function checkCollection(
     lastIndex++
     return defined
   })
-  return { collection: { name: config.name, schema: schema.stored, indexes, writeValidator, readFilter }, lastIndex }
+  const { name } = config
+  const shown = { name, schema: config.schema, shownSchema: schema.stored }
+  return { collection: { ...shown, indexes, writeValidator, readFilter }, lastIndex }
 }
 
 /** Names of databases and collections. */

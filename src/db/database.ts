@@ -194,7 +194,7 @@ export class ThreadDatabase implements Database, App {
 
   /** Takes up what a crash cut off: indexes that were being built. */
   open(): Promise<void> {
-    return this.#collections.buildIndexes(() => this.definition)
+    return this.#writeLock.run(() => this.#collections.buildIndexes(() => this.definition))
   }
 
   /** Ends listeners. Nothing can be written afterwards. */

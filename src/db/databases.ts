@@ -26,7 +26,7 @@ const DEFAULT_NAME = 'unnamed'
 export async function createDb(components: DbComponents, options: DbOptions = {}): Promise<Databases> {
   const resolved = resolveDbOptions(options)
   const logger = components.logger.child('db')
-  const databases = new HostDatabases({ ...components, logger, sandbox: createSandbox({ logger }) }, resolved)
+  const databases = new HostDatabases({ ...components, logger, sandbox: createSandbox({ logger, clock: components.clock }) }, resolved)
   await databases.open()
   return databases
 }
@@ -59,7 +59,7 @@ class HostDatabases implements Databases {
   }
 
   async create(id: ThreadId, options: NewDbOptions = {}): Promise<ThreadDatabase> {
-    this.#check(id, options)
+    await this.#check(id, options)
     const { key, logKey, caller } = options
     await this.#components.net.createThread(id, {
       appData: newDefinition(options.name ?? DEFAULT_NAME),
@@ -72,7 +72,7 @@ class HostDatabases implements Databases {
 
   async join(address: Address, options: JoinDbOptions): Promise<ThreadDatabase> {
     const id = threadIdOfAddress(address)
-    this.#check(id, options)
+    await this.#check(id, options)
     const { key, logKey, caller, signal } = options
     await this.#components.net.addThread(address, {
       key,
@@ -111,7 +111,7 @@ class HostDatabases implements Databases {
   }
 
   /** Checks everything that can be checked before anything is written. */
-  #check(id: ThreadId, options: NewDbOptions): void {
+  async #check(id: ThreadId, options: NewDbOptions): Promise<void> {
     if (this.#databases.has(id)) throw new ThreadsError('DB_EXISTS', 'db already exists')
     if (options.name !== undefined && options.name !== '' && !COLLECTION_NAME.test(options.name)) throw invalidName()
     if (options.key !== undefined && options.key.read === undefined) {
@@ -122,7 +122,7 @@ class HostDatabases implements Databases {
     for (const config of options.collections ?? []) {
       if (names.has(config.name)) throw new ThreadsError('COLLECTION_EXISTS', 'collection already registered')
       names.add(config.name)
-      checkCollection(config, { sandbox: this.#components.sandbox, definition, known: undefined })
+      await checkCollection(config, { sandbox: this.#components.sandbox, definition, known: undefined })
     }
   }
 

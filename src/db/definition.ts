@@ -9,8 +9,10 @@ import type { IndexDefinition } from './indexes/definition.ts'
 
 export interface CollectionDefinition {
   readonly name: string
-  /** As normalised. */
+  /** As it was given: what documents must satisfy. */
   readonly schema: string
+  /** As clients are shown it. */
+  readonly shownSchema: string
   readonly indexes: readonly IndexDefinition[]
   readonly writeValidator: string
   readonly readFilter: string
@@ -59,7 +61,7 @@ export function validatorsOf(definition: DatabaseDefinition, collection: string)
 export function collectionInfo(collection: CollectionDefinition): CollectionInfo {
   return {
     name: collection.name,
-    schema: collection.schema,
+    schema: collection.shownSchema,
     indexes: collection.indexes.map((index) => ({ path: index.fields[0]?.path ?? '', unique: index.unique })),
     writeValidator: collection.writeValidator,
     readFilter: collection.readFilter,

@@ -1,3 +1,4 @@
+import { ThreadsError } from '../core/errors.ts'
 import type { Journal } from '../store/journal.ts'
 import type { Change } from '../store/commit.ts'
 import type { ListenFilter, Update } from './index.ts'
@@ -18,33 +19,33 @@ export interface ListenOptions {
   readonly signal: AbortSignal
 }
 
-/** Changes of state from the call on. What the listener may not see is left out, deletions are told to all. */
+/**
+ * Changes of state from the call on. What the listener may not see is left out, deletions are told to all. Throws
+ * UPDATES_LOST if the listener is further behind than the journal is kept.
+ */
 export function listen(components: ListenComponents, options: ListenOptions): AsyncIterable<Update> {
   // The place in the journal is taken at the call, not when the first update is asked for.
-  return updates(components, { ...options, feed: components.journal.subscribe({ signal: options.signal }) })
+  const feed = components.journal.subscribe({ signal: options.signal })
+  return updates(feed, components, options.filters)
 }
 
 async function* updates(
+  feed: ReturnType<Journal['subscribe']>,
   components: ListenComponents,
-  options: ListenOptions & { feed: ReturnType<Journal['subscribe']> },
+  filters: readonly ListenFilter[],
 ): AsyncGenerator<Update> {
-  let { feed } = options
-  for (;;) {
-    let resumeAt: number | undefined
-    for await (const update of feed) {
-      if (update.kind === 'resync') {
-        resumeAt = update.seq
-        break
-      }
-      if (update.commit.thread !== components.thread) continue
-      for (const change of update.commit.changes) {
-        if (!components.isVisible(change.collection) || !wanted(change, options.filters)) continue
-        const told = await tell(change, components)
-        if (told !== undefined) yield told
-      }
+  for await (const update of feed) {
+    if (update.kind === 'resync') {
+      throw new ThreadsError('UPDATES_LOST', 'the listener is too far behind: updates are lost', {
+        hint: 'Listen again and read the state.',
+      })
     }
-    if (resumeAt === undefined) return
-    feed = components.journal.subscribe({ after: resumeAt, signal: options.signal })
+    if (update.commit.thread !== components.thread) continue
+    for (const change of update.commit.changes) {
+      if (!components.isVisible(change.collection) || !wanted(change, filters)) continue
+      const told = await tell(change, components)
+      if (told !== undefined) yield told
+    }
   }
 }
 

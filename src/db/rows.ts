@@ -1,8 +1,8 @@
 /**
  * The rows of folded state. They begin with the host-local number of the thread and the generation: those of one
- * generation stand complete while the next is being built. `d` is an instance, `e` what a record did to
- * an instance, `v` a record without effect. Values are binary, and a document is the tail of its row, so that reads hand
- * it on without a copy and without parsing it.
+ * generation stand complete while the next is being built. `d` is an instance, `e` what a record did
+ * to an instance, `v` a refused record. A document is the tail of its row, so that reads hand it on without copying or
+ * parsing it.
  */
 import { textOfUtf8, utf8 } from '../core/bytes.ts'
 import { ThreadsError } from '../core/errors.ts'
@@ -24,6 +24,7 @@ export function instanceRange(thread: number, generation: number, collection: st
   return rowRange('d', thread, generation, collection)
 }
 
+/** The instance in the key of its row, or of a row of its history. */
 export function readInstanceKey(key: Uint8Array): InstanceKey {
   const parts = parseKey(key)
   parts.number()
@@ -61,11 +62,6 @@ export function readHistoryPosition(key: Uint8Array): Position {
   parts.bytes()
   parts.bytes()
   return readPosition(parts)
-}
-
-/** Instance of a history row. */
-export function readHistoryInstance(key: Uint8Array): InstanceKey {
-  return readInstanceKey(key)
 }
 
 export function refusalKey(thread: number, generation: number, position: Position): Uint8Array {

@@ -5,7 +5,7 @@
 import type { CID } from 'multiformats/cid'
 import { ThreadsError } from '../core/errors.ts'
 import type { PublicKey } from '../core/keys.ts'
-import { checkLinks, openRecord, type Record, type RecordBlocks, verifyRecord } from '../core/record.ts'
+import { canonicalBlocks, checkLinks, openRecord, type Record, type RecordBlocks, verifyRecord } from '../core/record.ts'
 import type { SymmetricKey } from '../core/symmetric.ts'
 import { refuseTooLarge } from './append.ts'
 
@@ -26,12 +26,14 @@ export function openRun(
   options: { serviceKey: SymmetricKey; maxRecordBytes: number },
 ): OpenedRun {
   const records: OpenedRecord[] = []
-  for (const each of blocks) {
+  for (const received of blocks) {
     try {
-      refuseTooLarge(each, options.maxRecordBytes)
-      const record = openRecord(each.recordNode, options.serviceKey)
-      checkLinks(record, each)
-      records.push({ record, blocks: each })
+      refuseTooLarge(received, options.maxRecordBytes)
+      // Ids are those of the canonical form; peers may send another.
+      const canonical = canonicalBlocks(received)
+      const record = openRecord(canonical.recordNode, options.serviceKey)
+      checkLinks(record, canonical)
+      records.push({ record, blocks: canonical })
     } catch (error) {
       if (!(error instanceof ThreadsError)) throw error
       return { records, fault: error }

@@ -3,7 +3,7 @@ import type { AbortOptions } from '../core/abort.ts'
 import { type Address, peerIdOfAddress, dialPartOf, threadAddress, threadIdOfAddress } from '../core/address.ts'
 import type { Caller } from '../core/caller.ts'
 import type { Clock, Random } from '../core/clock.ts'
-import { ThreadsError } from '../core/errors.ts'
+import { hasCode, ThreadsError } from '../core/errors.ts'
 import { type Identity, identityOf } from '../core/identity.ts'
 import type { PrivateKey } from '../core/keys.ts'
 import type { Logger } from '../core/logger.ts'
@@ -12,6 +12,7 @@ import type { RecordBlocks } from '../core/record.ts'
 import type { ThreadId } from '../core/thread-id.ts'
 import type { ThreadKey } from '../core/thread-key.ts'
 import { issueToken, verifyToken } from '../core/token.ts'
+import type { Commit } from '../store/commit.ts'
 import type { HostStore } from '../store/host-store.ts'
 import type { Journal } from '../store/journal.ts'
 import type { App, OwnedThread, ThreadRecord } from './app.ts'
@@ -240,7 +241,9 @@ class HostNet implements Net {
     })
     await host.start()
     this.#replication.start()
-    void this.#announceRecords()
+    this.#announceRecords().catch((error: unknown) => {
+      if (!hasCode(error, 'CLOSED')) this.#components.logger.error({ error }, 'new records are not announced any more')
+    })
   }
 
   async stop(): Promise<void> {
@@ -252,15 +255,21 @@ class HostNet implements Net {
   /** Tells peers of records written on this host, once they are durable. */
   async #announceRecords(): Promise<void> {
     const { signal } = this.#stopping
-    const feed = this.journal.subscribe({ signal })
-    for await (const update of feed) {
-      if (update.kind === 'resync') continue
-      const entry = this.#threads.byNumber(update.commit.thread)
-      if (entry === undefined) continue
-      for (const log of entry.stored.logs.values()) {
-        const move = update.commit.heads.find((each) => each.log === log.number)
-        if (log.managed && move !== undefined) this.#replication.localRecord(entry.id, log.id, move.to)
+    while (!signal.aborted) {
+      for await (const update of this.journal.subscribe({ signal })) {
+        // Commits that were passed over reach peers when they pull.
+        if (update.kind === 'resync') break
+        this.#announce(update.commit)
       }
+    }
+  }
+
+  #announce({ thread, heads }: Commit): void {
+    const entry = this.#threads.byNumber(thread)
+    if (entry === undefined || heads.length === 0) return
+    for (const log of entry.stored.logs.values()) {
+      const move = heads.find((each) => each.log === log.number)
+      if (log.managed && move !== undefined) this.#replication.localRecord(entry.id, log.id, move.to)
     }
   }
 

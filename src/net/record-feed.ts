@@ -22,7 +22,8 @@ export async function* recordFeed(
   const { journal, threads, records } = components
   const { wanted, ...abort } = options
   for await (const update of journal.subscribe(abort)) {
-    if (update.kind === 'resync') continue
+    // Whoever is this far behind begins anew: an end, since clients take an error for a reason to give up.
+    if (update.kind === 'resync') return
     const { thread, heads } = update.commit
     const state = threads.byNumber(thread)?.stored
     if (state === undefined || (wanted !== undefined && !wanted.has(state.id))) continue

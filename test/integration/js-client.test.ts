@@ -181,7 +181,7 @@ describe('transactions', () => {
 describe('listeners', () => {
   it('are told of creates, saves and deletes with the state after each', async () => {
     const id = await newPeople()
-    const seen: [number, number | undefined][] = []
+    const seen: [unknown, number | undefined][] = []
     let done: () => void
     const all = new Promise<void>((resolve) => {
       done = resolve
@@ -200,10 +200,10 @@ describe('listeners', () => {
     await all
     close.close()
     expect(seen).toEqual([
-      [0, 30],
-      [1, 31],
-      [1, 32],
-      [2, undefined],
+      ['CREATE', 30],
+      ['SAVE', 31],
+      ['SAVE', 32],
+      ['DELETE', undefined],
     ])
   })
 })

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { parseAddress } from '../../src/core/address.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import { generateKey, type PrivateKey } from '../../src/core/keys.ts'
 import { silentLogger } from '../../src/core/logger.ts'
@@ -7,6 +8,7 @@ import { createNet, type Net, type NetOptions } from '../../src/net/index.ts'
 import { openMemoryStore } from '../../src/store/memory-store.ts'
 import { type HostStore, openHostStore } from '../../src/store/host-store.ts'
 import type { OrderedStore } from '../../src/store/ordered-store.ts'
+import { freePorts } from './daemon.ts'
 
 /** A whole host in this process, with real sockets. */
 export interface TestHost extends AsyncDisposable {
@@ -22,6 +24,8 @@ export interface TestHostOptions {
   privateKey?: PrivateKey
   /** Backend that outlives restarts. Default: a new one in memory. */
   backend?: OrderedStore
+  /** Of the loopback, kept over restarts. Default: a free one. */
+  port?: number
 }
 
 /** Pull intervals short enough for tests. */
@@ -29,9 +33,11 @@ const QUICK: NetOptions = { pullStartAfterMs: 50, pullInitialIntervalMs: 100, pu
 
 export async function startHost(options: TestHostOptions = {}): Promise<TestHost> {
   const { privateKey = generateKey(randomBytes), backend = await openMemoryStore() } = options
+  const port = options.port ?? (await freePorts(1))[0] ?? 0
+  const listen = [parseAddress(`/ip4/127.0.0.1/tcp/${port}`)]
   const shared = { clock: systemClock, random: randomBytes, logger: silentLogger }
   const store = await openHostStore({ open: async () => keptOpen(backend), ...shared })
-  const net = await createNet({ store, privateKey, ...shared }, { ...QUICK, ...options.net })
+  const net = await createNet({ store, privateKey, ...shared }, { ...QUICK, listen, ...options.net })
   const databases = await createDb({ net, store, ...shared })
   await net.start()
   const stop = async (): Promise<void> => {
@@ -46,7 +52,7 @@ export async function startHost(options: TestHostOptions = {}): Promise<TestHost
     async restart(whileDown) {
       await stop()
       await whileDown?.()
-      return startHost({ ...options, privateKey, backend })
+      return startHost({ ...options, privateKey, backend, port })
     },
     [Symbol.asyncDispose]: stop,
   }

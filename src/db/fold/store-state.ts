@@ -11,7 +11,7 @@ import {
   historyKey,
   historyRange,
   instanceKey,
-  readHistoryInstance,
+  readInstanceKey,
   refusalKey,
 } from '../rows.ts'
 import type { FoldResult, InstanceChange } from './io.ts'
@@ -50,7 +50,7 @@ export function createFoldState(options: StoreStateOptions): FoldState {
         const { position, reason, hash, created } = decodeHistoryEntry(key, value)
         if (position.time < since) continue
         // The hash is copied: a part of the row would keep all of it.
-        yield { key: readHistoryInstance(key), entry: { position, reason, hash: hash.slice(), created } }
+        yield { key: readInstanceKey(key), entry: { position, reason, hash: hash.slice(), created } }
       }
     },
     record: (position) => options.record(position),

@@ -68,6 +68,6 @@ export function textOfValue(value: JsonValue): string {
   if (value === null) return '<nil>'
   if (typeof value !== 'object') return String(value)
   if (!isDocument(value)) return `[${value.map(textOfValue).join(' ')}]`
-  const names = Object.keys(value).sort(compareStrings)
+  const names = Object.keys(value).toSorted(compareStrings)
   return `map[${names.map((name) => `${name}:${textOfValue(value[name] ?? null)}`).join(' ')}]`
 }

@@ -1,8 +1,9 @@
 /** The query language of go-threads: JSON whose member names match in any case. Nothing else here knows it. */
 import { textOfUtf8 } from '../../core/bytes.ts'
 import { ThreadsError } from '../../core/errors.ts'
-import { GoDecoder } from '../schema/go-json.ts'
-import { type JsonNode, readJson } from '../schema/json-syntax.ts'
+import { GoDecoder, goStruct } from '../schema/go-json.ts'
+import type { JsonNode } from '../schema/json-node.ts'
+import { readJson } from '../schema/json-syntax.ts'
 import type { Comparison, Criterion, Query } from './query.ts'
 
 /** Larger queries are refused. */
@@ -12,10 +13,10 @@ const LIMITS = { depth: 100, nodes: 100_000 }
 /** By their numbers. */
 const OPERATIONS: readonly Comparison[] = ['eq', 'ne', 'gt', 'lt', 'ge', 'le']
 
-const QUERY = { name: 'Query', type: 'db.Query' }
-const CRITERION = { name: 'Criterion', type: 'db.Criterion' }
-const VALUE = { name: 'Value', type: 'db.Value' }
-const SORT = { name: 'Sort', type: 'db.Sort' }
+const QUERY = goStruct('Query', 'db.Query', ['Ands', 'Ors', 'Sort', 'Seek', 'Limit', 'Skip', 'Index'])
+const CRITERION = goStruct('Criterion', 'db.Criterion', ['FieldPath', 'Operation', 'Value'])
+const VALUE = goStruct('Value', 'db.Value', ['String', 'Bool', 'Float'])
+const SORT = goStruct('Sort', 'db.Sort', ['FieldPath', 'Desc'])
 
 /** Reads a query. JSON null is the empty query. Throws INVALID_QUERY. */
 export function parseQuery(bytes: Uint8Array): Query {
@@ -59,66 +60,56 @@ function readQuery(node: JsonNode, decoder: GoDecoder): RawQuery | undefined {
     skip: 0,
     index: '',
   }
-  const read = decoder.object(node, QUERY, {
-    Ands: (value) => {
-      query.ands = decoder.list(value, '[]*db.Criterion', (item) => readCriterion(item, decoder)) ?? []
-    },
-    Ors: (value) => {
-      query.ors = decoder.list(value, '[]*db.Query', (item) => readQuery(item, decoder)) ?? []
-    },
-    Sort: (value) => readSort(value, query.sort, decoder),
-    Seek: (value) => {
-      query.seek = decoder.string(value, 'db.InstanceID') ?? query.seek
-    },
-    Limit: (value) => {
-      query.limit = decoder.integer(value) ?? query.limit
-    },
-    Skip: (value) => {
-      query.skip = decoder.integer(value) ?? query.skip
-    },
-    Index: (value) => {
-      query.index = decoder.string(value) ?? query.index
-    },
+  const read = decoder.object(node, QUERY, (member, value) => {
+    switch (member) {
+      case 'Ands':
+        query.ands = decoder.list(value, '[]*db.Criterion', (item) => readCriterion(item, decoder)) ?? []
+        break
+      case 'Ors':
+        query.ors = decoder.list(value, '[]*db.Query', (item) => readQuery(item, decoder)) ?? []
+        break
+      case 'Sort':
+        readSort(value, query.sort, decoder)
+        break
+      case 'Seek':
+        query.seek = decoder.string(value, 'db.InstanceID') ?? query.seek
+        break
+      case 'Limit':
+        query.limit = decoder.integer(value) ?? query.limit
+        break
+      case 'Skip':
+        query.skip = decoder.integer(value) ?? query.skip
+        break
+      case 'Index':
+        query.index = decoder.string(value) ?? query.index
+        break
+    }
   })
   return read ? query : undefined
 }
 
 function readSort(node: JsonNode, sort: RawQuery['sort'], decoder: GoDecoder): void {
-  decoder.object(node, SORT, {
-    FieldPath: (value) => {
-      sort.path = decoder.string(value) ?? sort.path
-    },
-    Desc: (value) => {
-      sort.desc = decoder.boolean(value) ?? sort.desc
-    },
+  decoder.object(node, SORT, (member, value) => {
+    if (member === 'FieldPath') sort.path = decoder.string(value) ?? sort.path
+    else sort.desc = decoder.boolean(value) ?? sort.desc
   })
 }
 
 function readCriterion(node: JsonNode, decoder: GoDecoder): RawCriterion | undefined {
   const criterion: RawCriterion = { path: '', operation: 0, value: {} }
-  const read = decoder.object(node, CRITERION, {
-    FieldPath: (value) => {
-      criterion.path = decoder.string(value) ?? criterion.path
-    },
-    Operation: (value) => {
-      criterion.operation = decoder.integer(value, 'db.Operation') ?? criterion.operation
-    },
-    Value: (value) => readValue(value, criterion.value, decoder),
+  const read = decoder.object(node, CRITERION, (member, value) => {
+    if (member === 'FieldPath') criterion.path = decoder.string(value) ?? criterion.path
+    else if (member === 'Operation') criterion.operation = decoder.integer(value, 'db.Operation') ?? criterion.operation
+    else readValue(value, criterion.value, decoder)
   })
   return read ? criterion : undefined
 }
 
 function readValue(node: JsonNode, value: RawCriterion['value'], decoder: GoDecoder): void {
-  decoder.object(node, VALUE, {
-    String: (member) => {
-      value.string = decoder.string(member)
-    },
-    Bool: (member) => {
-      value.bool = decoder.boolean(member)
-    },
-    Float: (member) => {
-      value.float = decoder.float(member)
-    },
+  decoder.object(node, VALUE, (member, given) => {
+    if (member === 'String') value.string = decoder.string(given)
+    else if (member === 'Bool') value.bool = decoder.boolean(given)
+    else value.float = decoder.float(given)
   })
 }
 

@@ -8,7 +8,7 @@ export const JUDGE_VERSION = 'quickjs-0.32.0/1'
 export type Budget = 'judge' | 'author'
 
 export interface Limits {
-  /** The engine counts a tick about every 10,000 loop turns, function calls or steps of a regular expression. */
+  /** The engine counts a tick every 10,000 jumps, calls or steps of a regular expression: about 5,000 turns of a loop. */
   readonly ticks: number
   /** Of the whole engine, in which a fresh realm takes about 1 MiB. */
   readonly memoryBytes: number

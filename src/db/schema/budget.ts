@@ -1,5 +1,7 @@
-/** Work one document may cause: a unit is a step into a referred schema, or a character or item that is looked at. */
+/** Work one document may cause: characters and items that are looked at, and steps into referred schemas. */
 const MAX_WORK = 10_000_000
+/** A step takes as long as looking at so many characters. */
+export const STEP_WORK = 20
 
 /** Ends validations that would hold up the process: schemas can make the work grow exponentially. */
 export class Budget {

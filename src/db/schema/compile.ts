@@ -36,6 +36,11 @@ export function compileSchema(text: string): CollectionSchema {
   }
 }
 
+/** Throws INVALID_SCHEMA if the text is no JSON Schema by form. */
+export function checkSchema(text: string): void {
+  normaliseSchema(text)
+}
+
 /** Throws INVALID_SCHEMA. */
 export function refuseSchemaWithoutId(schema: CollectionSchema): void {
   if (!schema.declaresId) throw invalidSchema('the collection schema _id property must be a string')

@@ -1,16 +1,23 @@
 /** Reads JSON into typed values by the rules of Go's decoder, and refuses in its words. */
-import type { JsonNode } from './json-syntax.ts'
+import type { JsonMember, JsonNode } from './json-node.ts'
 
-/** What a Go type is called in messages. */
-export interface GoStruct {
-  /** As the owner of a member. */
+/** An object as Go knows it. */
+export interface GoStruct<Member extends string> {
+  /** What it is called in messages, as the owner of a member. */
   readonly name: string
-  /** As the type of a value. */
+  /** What it is called in messages, as the type of a value. */
   readonly type: string
+  /** Names of its members, by their form in lower case: names match in any case. */
+  readonly members: ReadonlyMap<string, Member>
 }
 
-/** Readers of the members of an object, by the member's Go name. Names match in any case. */
-export type MemberReaders = Readonly<Record<string, (node: JsonNode) => void>>
+export function goStruct<Member extends string>(
+  name: string,
+  type: string,
+  members: readonly Member[],
+): GoStruct<Member> {
+  return { name, type, members: new Map(members.map((member) => [member.toLowerCase(), member])) }
+}
 
 /** Text of a whole number, as it may stand for an int64. */
 const WHOLE = /^-?[0-9]+$/
@@ -30,17 +37,21 @@ export class GoDecoder {
     return this.#problem
   }
 
-  /** Reads the members it knows a reader for; `false` if the value is no object. */
-  object(node: JsonNode, struct: GoStruct, readers: MemberReaders): boolean {
+  /** Hands the members that the struct has to `read`; `false` if the value is no object. */
+  object<Member extends string>(
+    node: JsonNode,
+    struct: GoStruct<Member>,
+    read: (member: Member, value: JsonNode) => void,
+  ): boolean {
     const members = this.#membersOf(node, struct.type)
     if (members === undefined) return false
     const outer = this.#struct
     this.#struct = struct.name
     for (const { name, node: value } of members) {
-      const known = findName(readers, name)
+      const known = struct.members.get(name.toLowerCase())
       if (known === undefined) continue
       this.#path.push(known)
-      readers[known]?.(value)
+      read(known, value)
       this.#path.pop()
     }
     this.#struct = outer
@@ -78,7 +89,7 @@ export class GoDecoder {
     return Number.isFinite(value) ? value : this.#refuse(node, 'float64', `number ${node.text}`)
   }
 
-  #membersOf(node: JsonNode, type: string): Extract<JsonNode, { kind: 'object' }>['members'] | undefined {
+  #membersOf(node: JsonNode, type: string): readonly JsonMember[] | undefined {
     return node.kind === 'object' ? node.members : this.#refuse(node, type)
   }
 
@@ -88,12 +99,6 @@ export class GoDecoder {
     this.#problem ??= `json: cannot unmarshal ${given} into Go ${where} of type ${type}`
     return undefined
   }
-}
-
-function findName(readers: MemberReaders, name: string): string | undefined {
-  if (Object.hasOwn(readers, name)) return name
-  const folded = name.toLowerCase()
-  return Object.keys(readers).find((known) => known.toLowerCase() === folded)
 }
 
 function isInt64(text: string): boolean {

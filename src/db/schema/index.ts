@@ -1,1 +1,1 @@
-export { type CollectionSchema, compileSchema, refuseSchemaWithoutId } from './compile.ts'
+export { type CollectionSchema, checkSchema, compileSchema, refuseSchemaWithoutId } from './compile.ts'

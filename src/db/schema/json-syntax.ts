@@ -1,21 +1,6 @@
-/**
- * JSON as it was written: members in order, repeated ones too, numbers as text. What is not JSON is refused in the words
- * of Go, which clients of go-threads know.
- */
+/** Reads JSON. What is none is refused in the words of Go, which clients of go-threads know. */
 import { utf8 } from '../../core/bytes.ts'
-
-export type JsonNode =
-  | { readonly kind: 'null' }
-  | { readonly kind: 'bool'; readonly value: boolean }
-  | { readonly kind: 'number'; readonly text: string }
-  | { readonly kind: 'string'; readonly value: string }
-  | { readonly kind: 'array'; readonly items: readonly JsonNode[] }
-  | { readonly kind: 'object'; readonly members: readonly JsonMember[] }
-
-export interface JsonMember {
-  readonly name: string
-  readonly node: JsonNode
-}
+import type { JsonMember, JsonNode } from './json-node.ts'
 
 export interface JsonLimits {
   /** How deep objects and arrays may be nested. */
@@ -35,7 +20,9 @@ export function readJson(text: string, limits: JsonLimits): JsonNode {
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y
 const SPACE = /[ \t\r\n]*/y
 /** A string without escapes. */
+// oxlint-disable-next-line no-control-regex -- strings must not have them
 const PLAIN_STRING = /"[^"\\\u0000-\u001f]*"/y
+// oxlint-disable-next-line no-control-regex -- strings must not have them
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y
 
 class JsonReader {
@@ -52,7 +39,7 @@ class JsonReader {
   value(depth: number): JsonNode {
     if (++this.#nodes > this.#limits.nodes) throw new RangeError(`more than ${this.#limits.nodes} values`)
     this.#take(SPACE)
-    switch (this.#text[this.#offset]) {
+    switch (this.#text.charAt(this.#offset)) {
       case '{':
         return this.#object(depth + 1)
       case '[':
@@ -108,9 +95,9 @@ class JsonReader {
   #string(): string {
     const plain = this.#take(PLAIN_STRING)
     if (plain !== undefined) return plain.slice(1, -1)
-    const quoted = this.#take(STRING)
-    if (quoted === undefined) throw this.#badString()
-    const value: unknown = JSON.parse(quoted)
+    const escaped = this.#take(STRING)
+    if (escaped === undefined) throw this.#badString()
+    const value: unknown = JSON.parse(escaped)
     return String(value)
   }
 
@@ -154,12 +141,13 @@ class JsonReader {
       if (character < ' ') return this.#unexpected('in string literal')
       if (character !== '\\') continue
       const escape = this.#text[++this.#offset] ?? ''
-      if (escape !== '' && !'"\\/bfnrtu'.includes(escape)) return this.#unexpected('in string escape code')
-      for (let digit = 0; escape === 'u' && digit < 4; digit++) {
-        if (!/^[0-9a-fA-F]?$/.test(this.#text[++this.#offset] ?? '')) {
-          return this.#unexpected('in \\u hexadecimal character escape')
-        }
-      }
+      if (!'"\\/bfnrtu'.includes(escape)) return this.#unexpected('in string escape code')
+      if (escape !== 'u') continue
+      const digits = /^[0-9a-fA-F]{0,4}/.exec(this.#text.slice(this.#offset + 1, this.#offset + 5))?.[0] ?? ''
+      this.#offset += digits.length
+      if (digits.length === 4) continue
+      this.#offset++
+      return this.#unexpected('in \\u hexadecimal character escape')
     }
     return this.#unexpected('in string literal')
   }
@@ -167,14 +155,14 @@ class JsonReader {
   #unexpected(where: string): SyntaxError {
     const point = this.#text.codePointAt(this.#offset)
     if (point === undefined) return new SyntaxError('unexpected end of JSON input')
-    return new SyntaxError(`invalid character ${quoted(point)} ${where}`)
+    return new SyntaxError(`invalid character ${shown(point)} ${where}`)
   }
 }
 
 /** Go reads bytes: of a character beyond ASCII it shows the first byte, as if that were a character. */
-function quoted(point: number): string {
+function shown(point: number): string {
   if (point === 0x27) return "'\\''"
   if (point === 0x22) return "'\"'"
-  const shown = String.fromCharCode(utf8(String.fromCodePoint(point))[0] ?? 0)
-  return `'${JSON.stringify(shown).slice(1, -1)}'`
+  const byte = String.fromCharCode(utf8(String.fromCodePoint(point))[0] ?? 0)
+  return `'${JSON.stringify(byte).slice(1, -1)}'`
 }

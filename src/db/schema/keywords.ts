@@ -6,7 +6,7 @@ import { _, type CodeKeywordDefinition, type FuncKeywordDefinition, type Keyword
 import type { ErrorObject } from 'ajv'
 import { compareStrings } from '../query/order.ts'
 import { isDocument, type JsonValue, sameValue } from '../json.ts'
-import type { Budget } from './budget.ts'
+import { type Budget, STEP_WORK } from './budget.ts'
 import { BUDGET_KEYWORD } from './prepare.ts'
 
 /** Of an error of `anyOf` or `oneOf`. */
@@ -32,7 +32,7 @@ export function ownKeywords(budget: Budget): KeywordDefinition[] {
       schemaType: 'boolean',
       errors: false,
       validate: () => {
-        budget.spend(1)
+        budget.spend(STEP_WORK)
         return true
       },
     } satisfies FuncKeywordDefinition,
@@ -137,6 +137,6 @@ function uniqueItems(budget: Budget): FuncKeywordDefinition {
 function canonicalText(value: JsonValue): string {
   if (Array.isArray(value)) return `[${value.map(canonicalText).join(',')}]`
   if (!isDocument(value)) return JSON.stringify(value)
-  const names = Object.keys(value).sort(compareStrings)
+  const names = Object.keys(value).toSorted(compareStrings)
   return `{${names.map((name) => `${JSON.stringify(name)}:${canonicalText(value[name] ?? null)}`).join(',')}}`
 }

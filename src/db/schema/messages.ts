@@ -8,8 +8,23 @@ import type { UnionParams } from './keywords.ts'
 const MAX_VIOLATIONS = 20
 const MAX_CHARACTERS = 300
 
-export type Violation = Pick<ErrorObject, 'keyword' | 'instancePath' | 'schemaPath' | 'schema' | 'data'> & {
-  readonly params: Readonly<Record<string, unknown>>
+/** What the compiled schema tells of a violation: an error of Ajv with its parameters spelt out. */
+export interface Violation extends Pick<ErrorObject, 'keyword' | 'instancePath' | 'schemaPath' | 'schema' | 'data'> {
+  readonly params: ViolationParams
+}
+
+/** Each keyword has some of them. */
+interface ViolationParams extends Partial<UnionParams> {
+  readonly limit?: number
+  readonly multipleOf?: number
+  readonly pattern?: string
+  readonly format?: string
+  readonly missingProperty?: string
+  readonly additionalProperty?: string
+  readonly propertyName?: string
+  readonly failingKeyword?: string
+  readonly i?: number
+  readonly j?: number
 }
 
 /** `FIELD: DESCRIPTION; FIELD: DESCRIPTION`, members of an object after the object itself. */
@@ -28,36 +43,36 @@ function describe(violation: Violation): string {
 }
 
 const DESCRIPTIONS: Readonly<Record<string, (violation: Violation, field: string) => string>> = {
-  required: ({ params }) => `${params['missingProperty']} is required`,
+  required: ({ params }) => `${params.missingProperty} is required`,
   type: ({ schema, data }) => `Invalid type. Expected: ${String(schema)}, given: ${typeName(data)}`,
-  additionalProperties: ({ params }) => `Additional property ${params['additionalProperty']} is not allowed`,
-  minLength: ({ params }) => `String length must be greater than or equal to ${params['limit']}`,
-  maxLength: ({ params }) => `String length must be less than or equal to ${params['limit']}`,
-  pattern: ({ params }) => `Does not match pattern '${params['pattern']}'`,
-  format: ({ params }) => `Does not match format '${params['format']}'`,
-  minimum: ({ params }) => `Must be greater than or equal to ${params['limit']}`,
-  maximum: ({ params }) => `Must be less than or equal to ${params['limit']}`,
-  exclusiveMinimum: ({ params }) => `Must be greater than ${params['limit']}`,
-  exclusiveMaximum: ({ params }) => `Must be less than ${params['limit']}`,
-  multipleOf: ({ params }) => `Must be a multiple of ${params['multipleOf']}`,
+  additionalProperties: ({ params }) => `Additional property ${params.additionalProperty} is not allowed`,
+  minLength: ({ params }) => `String length must be greater than or equal to ${params.limit}`,
+  maxLength: ({ params }) => `String length must be less than or equal to ${params.limit}`,
+  pattern: ({ params }) => `Does not match pattern '${params.pattern}'`,
+  format: ({ params }) => `Does not match format '${params.format}'`,
+  minimum: ({ params }) => `Must be greater than or equal to ${params.limit}`,
+  maximum: ({ params }) => `Must be less than or equal to ${params.limit}`,
+  exclusiveMinimum: ({ params }) => `Must be greater than ${params.limit}`,
+  exclusiveMaximum: ({ params }) => `Must be less than ${params.limit}`,
+  multipleOf: ({ params }) => `Must be a multiple of ${params.multipleOf}`,
   enum: ({ schema }, field) => `${field} must be one of the following: ${listText(schema)}`,
   const: ({ schema }, field) => `${field} does not match: ${jsonText(schema as JsonValue)}`,
-  minItems: ({ params }) => `Array must have at least ${params['limit']} items`,
-  maxItems: ({ params }) => `Array must have at most ${params['limit']} items`,
-  uniqueItems: ({ params }) => `array items[${params['i']},${params['j']}] must be unique`,
+  minItems: ({ params }) => `Array must have at least ${params.limit} items`,
+  maxItems: ({ params }) => `Array must have at most ${params.limit} items`,
+  uniqueItems: ({ params }) => `array items[${params.i},${params.j}] must be unique`,
   contains: () => 'At least one of the items must match',
-  minProperties: ({ params }) => `Must have at least ${params['limit']} properties`,
-  maxProperties: ({ params }) => `Must have at most ${params['limit']} properties`,
-  propertyNames: ({ params }) => `Property name of "${params['propertyName']}" does not match`,
+  minProperties: ({ params }) => `Must have at least ${params.limit} properties`,
+  maxProperties: ({ params }) => `Must have at most ${params.limit} properties`,
+  propertyNames: ({ params }) => `Property name of "${params.propertyName}" does not match`,
   anyOf: () => 'Must validate at least one schema (anyOf)',
   oneOf: () => 'Must validate one and only one schema (oneOf)',
   allOf: () => 'Must validate all the schemas (allOf)',
   not: () => 'Must not validate the schema (not)',
   if: ({ params }) =>
-    params['failingKeyword'] === 'then'
+    params.failingKeyword === 'then'
       ? 'Must validate "then" as "if" was valid'
       : 'Must validate "else" as "if" was not valid',
-  dependencies: ({ params }) => `Has a dependency on ${params['missingProperty']}`,
+  dependencies: ({ params }) => `Has a dependency on ${params.missingProperty}`,
 }
 
 /** Violations in the order they are told. Of a failed union, only the branch that came closest. */
@@ -67,21 +82,19 @@ function arranged(errors: readonly Violation[]): Violation[] {
   while (end > 0) {
     const error = errors[--end]
     if (error === undefined) break
-    const { counts, passing } = unionParams(error)
+    const { counts = [], passing = 0 } = error.params
     const branches: Violation[][] = []
-    for (const count of counts.toReversed()) branches.unshift(errors.slice(end - count, (end -= count)))
+    for (const count of counts.toReversed()) {
+      branches.unshift(errors.slice(end - count, end))
+      end -= count
+    }
     units.push(passing > 0 ? [error] : [error, ...arranged(closest(branches, error.instancePath))])
   }
   const mistyped = new Set(units.flatMap(([head]) => (head?.keyword === 'type' ? [placeOf(head)] : [])))
-  return units.reverse().flatMap((unit) => {
+  return units.toReversed().flatMap((unit) => {
     const [head] = unit
     return head !== undefined && head.keyword !== 'type' && mistyped.has(placeOf(head)) ? [] : unit
   })
-}
-
-function unionParams({ keyword, params }: Violation): UnionParams {
-  const isUnion = keyword === 'anyOf' || keyword === 'oneOf'
-  return isUnion ? (params as Readonly<Record<string, unknown>> & UnionParams) : { counts: [], passing: 0 }
 }
 
 /** A branch for values of another type is further off than any other; then fewer violations are closer. */

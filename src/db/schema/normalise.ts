@@ -8,8 +8,9 @@ import { ThreadsError } from '../../core/errors.ts'
 import { compareText } from '../../core/bytes.ts'
 import { jsonText } from '../../core/json-text.ts'
 import type { JsonValue } from '../json.ts'
-import { GoDecoder, type MemberReaders } from './go-json.ts'
-import { type JsonNode, readJson } from './json-syntax.ts'
+import { GoDecoder, goStruct } from './go-json.ts'
+import { type JsonNode, plainValue, verbatimText } from './json-node.ts'
+import { readJson } from './json-syntax.ts'
 
 /** Longer schemas are refused. */
 export const MAX_SCHEMA_BYTES: number = 256 * 1024
@@ -93,8 +94,9 @@ const ANNOTATIONS: ReadonlySet<string> = new Set([
   'binaryEncoding',
 ])
 
-const ROOT = { name: 'Schema', type: 'jsonschema.Schema' }
-const NESTED = { name: 'Type', type: 'jsonschema.Type' }
+const MEMBERS = [...Object.keys(KEYWORDS), ...UNSTORED]
+const ROOT = goStruct('Schema', 'jsonschema.Schema', MEMBERS)
+const NESTED = goStruct('Type', 'jsonschema.Type', MEMBERS)
 
 /** Throws INVALID_SCHEMA for what is no JSON, or has a keyword of a wrong type. JSON null is the empty schema. */
 export function normaliseSchema(text: string): NormalisedSchema {
@@ -124,6 +126,21 @@ interface KeywordValue {
 
 class SchemaReader {
   readonly #decoder: GoDecoder
+  readonly #read: Readonly<Record<Kind, (node: JsonNode) => KeywordValue>> = {
+    text: (node) => sameInBoth(this.#decoder.string(node) || undefined),
+    integer: (node) => this.#integer(node, false),
+    count: (node) => this.#integer(node, true),
+    flag: (node) => sameInBoth(this.#decoder.boolean(node) || undefined),
+    texts: (node) =>
+      listOf(this.#decoder.list(node, '[]string', (item) => sameInBoth(this.#decoder.string(item) ?? ''))),
+    value: (node) => (node.kind === 'null' ? {} : this.#value(node)),
+    values: (node) => listOf(this.#decoder.list(node, '[]interface {}', (item) => this.#value(item))),
+    verbatim: (node) => (node.kind === 'null' ? {} : { stored: verbatimText(node), enforced: plainValue(node) }),
+    schema: (node) => this.schema(node, NESTED) ?? {},
+    schemaList: (node) => listOf(this.#decoder.list(node, '[]*jsonschema.Type', (item) => this.#schemaOrNull(item))),
+    schemas: (node) =>
+      mapOf(this.#decoder.map(node, 'map[string]*jsonschema.Type', (item) => this.#schemaOrNull(item))),
+  }
 
   constructor(decoder: GoDecoder) {
     this.#decoder = decoder
@@ -131,47 +148,20 @@ class SchemaReader {
 
   schema(node: JsonNode, struct: typeof ROOT): NormalisedSchema | undefined {
     const values = new Map<string, KeywordValue>()
-    const readers: Record<string, (value: JsonNode) => void> = {}
-    for (const [keyword, kind] of Object.entries(KEYWORDS)) {
-      readers[keyword] = (value) => values.set(keyword, this.#keyword(kind, value))
-    }
-    for (const keyword of UNSTORED) readers[keyword] = (value) => values.set(keyword, { enforced: plainValue(value) })
-    if (!this.#decoder.object(node, struct, readers satisfies MemberReaders)) return undefined
+    const read = this.#decoder.object(node, struct, (keyword, value) => {
+      const kind = KEYWORDS[keyword]
+      values.set(keyword, kind === undefined ? { enforced: plainValue(value) } : this.#read[kind](value))
+    })
+    if (!read) return undefined
     return { stored: storedText(values, struct === ROOT), enforced: enforcedNode(values) }
   }
 
-  #keyword(kind: Kind, node: JsonNode): KeywordValue {
-    switch (kind) {
-      case 'text':
-        return sameInBoth(this.#decoder.string(node) || undefined)
-      case 'integer':
-      case 'count':
-        return this.#integer(node, kind)
-      case 'flag':
-        return sameInBoth(this.#decoder.boolean(node) || undefined)
-      case 'texts':
-        return listOf(this.#decoder.list(node, '[]string', (item) => sameInBoth(this.#decoder.string(item) ?? '')))
-      case 'value':
-        return node.kind === 'null' ? {} : this.#value(node)
-      case 'values':
-        return listOf(this.#decoder.list(node, '[]interface {}', (item) => this.#value(item)))
-      case 'verbatim':
-        return node.kind === 'null' ? {} : { stored: verbatimText(node), enforced: plainValue(node) }
-      case 'schema':
-        return this.schema(node, NESTED) ?? {}
-      case 'schemaList':
-        return listOf(this.#decoder.list(node, '[]*jsonschema.Type', (item) => this.#schemaOrNull(item)))
-      case 'schemas':
-        return mapOf(this.#decoder.map(node, 'map[string]*jsonschema.Type', (item) => this.#schemaOrNull(item)))
-    }
-  }
-
-  #integer(node: JsonNode, kind: 'integer' | 'count'): KeywordValue {
+  #integer(node: JsonNode, zeroCounts: boolean): KeywordValue {
     const value = this.#decoder.integer(node)
     if (value === undefined) return {}
     // The text, as a double would round what is beyond 2^53.
     const stored = node.kind === 'number' && value !== 0 ? node.text : undefined
-    return { stored, enforced: value !== 0 || kind === 'count' ? value : undefined }
+    return { stored, enforced: value !== 0 || zeroCounts ? value : undefined }
   }
 
   #value(node: JsonNode): KeywordValue {
@@ -228,38 +218,4 @@ function enforcedNode(values: ReadonlyMap<string, KeywordValue>): SchemaNode {
     if (enforced !== undefined && !ANNOTATIONS.has(keyword)) members.push([keyword, enforced])
   }
   return Object.fromEntries(members)
-}
-
-/** JSON without white space, otherwise as it was written. */
-function verbatimText(node: JsonNode): string {
-  switch (node.kind) {
-    case 'null':
-      return 'null'
-    case 'bool':
-      return String(node.value)
-    case 'number':
-      return node.text
-    case 'string':
-      return jsonText(node.value)
-    case 'array':
-      return `[${node.items.map(verbatimText).join(',')}]`
-    case 'object':
-      return `{${node.members.map(({ name, node: value }) => `${jsonText(name)}:${verbatimText(value)}`).join(',')}}`
-  }
-}
-
-function plainValue(node: JsonNode): JsonValue {
-  switch (node.kind) {
-    case 'null':
-      return null
-    case 'bool':
-    case 'string':
-      return node.value
-    case 'number':
-      return Number(node.text)
-    case 'array':
-      return node.items.map(plainValue)
-    case 'object':
-      return Object.fromEntries(node.members.map(({ name, node: value }) => [name, plainValue(value)]))
-  }
 }

@@ -43,6 +43,9 @@ const NUMERIC_EXCLUSIVE = /^http:\/\/json-schema\.org\/draft-0[67]\/schema#?$/
 const DRAFT_04 = /^http:\/\/json-schema\.org\/draft-04\/schema#?$/
 const LATER_KEYWORDS: ReadonlySet<string> = new Set(['const', 'contains', 'propertyNames', 'if', 'then', 'else'])
 
+/** A reference by a name. Names are left out, as in go-threads, where such a reference then leads to the root. */
+const NAMED_REF = /^#[^/]/
+
 type Node = Record<string, JsonValue>
 
 /** A copy of a schema to compile as draft-07. Throws INVALID_SCHEMA for a reference that leads out of the schema. */
@@ -79,7 +82,11 @@ class Preparation {
       makeNumeric(node, 'exclusiveMinimum', 'minimum')
       makeNumeric(node, 'exclusiveMaximum', 'maximum')
     }
-    if (typeof node['$ref'] === 'string') this.refs.add(node['$ref'])
+    const ref = node['$ref']
+    if (typeof ref === 'string') {
+      node['$ref'] = NAMED_REF.test(ref) ? '#' : ref
+      this.refs.add(node['$ref'])
+    }
     this.nodes.add(node)
     return node
   }
@@ -113,7 +120,7 @@ function resolve(ref: string, root: Node): Node | undefined {
     if (typeof value !== 'object' || value === null || key === undefined || !Object.hasOwn(value, key)) return undefined
     value = (value as Readonly<Record<string, JsonValue>>)[key]
   }
-  return isDocument(value) ? (value as Node) : undefined
+  return isDocument(value) ? value : undefined
 }
 
 function decoded(name: string): string | undefined {
