@@ -181,7 +181,10 @@ export class Walk {
       this.#io.judge,
       run.map(({ requests }) => requests),
     )
-    for (const [index, { visit }] of run.entries()) await this.#settle(visit, decisions[index] ?? ACCEPTED)
+    for (const [index, decision] of decisions.entries()) {
+      const waiting = run[index]
+      if (waiting !== undefined) await this.#settle(waiting.visit, decision)
+    }
   }
 
   /** Gives the record its verdict, and moves the lanes it touches over it. */

@@ -60,7 +60,7 @@ describe('rows are read back as they were written', () => {
       fc.property(entries, (entry) => {
         const historyKey = rows.historyKey(1, 2, key, entry.position)
         expect(rows.decodeHistoryEntry(historyKey, rows.encodeHistoryEntry(entry))).toEqual(entry)
-        expect(rows.readHistoryInstance(historyKey)).toEqual(key)
+        expect(rows.readInstanceKey(historyKey)).toEqual(key)
       }),
     )
   })
