@@ -15,6 +15,8 @@ async function main(): Promise<void> {
     return
   }
   const { config, warnings } = settings
+  // gRPC's own lines on stderr: what they tell also comes as an error, or is a line of our log.
+  process.env.GRPC_VERBOSITY ??= 'NONE'
   // Loaded only now: usage errors and -help answer at once, and a Node too old for the libraries has been refused.
   const [{ createLogger }, { startDaemon }] = await Promise.all([import('./logger.ts'), import('./compose.ts')])
   const logger = createLogger({ level: config.debug ? 'debug' : config.logLevel, file: config.logFile })
@@ -53,8 +55,16 @@ function stopOnSignal(stop: () => Promise<void>): void {
 function fail(error: unknown): never {
   const message = error instanceof Error ? error.message : String(error)
   const hint = error instanceof UsageError ? '-help lists the flags.' : hasHint(error) ? error.hint : ''
-  process.stderr.write(`threadsd: ${message}${hint === '' ? '' : `. ${hint}`}\n`)
+  process.stderr.write(`threadsd: ${oneLine(message)}${hint === '' ? '' : `. ${hint}`}\n`)
   process.exit(1)
+}
+
+/** Errors of libraries may quote whole stacks. */
+function oneLine(message: string): string {
+  return message
+    .replaceAll(/\n\s+at .*/g, '')
+    .trim()
+    .replaceAll(/\s*\n\s*/g, ' ')
 }
 
 /** Told by its shape: the errors of the core are not loaded when usage errors are. */

@@ -1,10 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:http2'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { FOLD_VERSION, FORMAT_VERSION, writeStamp } from '../../../src/store/format.ts'
+import { openLevelStore } from '../../../src/store/level-store.ts'
 import { freePorts, runDaemon, startDaemon, type TestDaemon } from '../../support/daemon.ts'
 
 describe('a running daemon', () => {
@@ -59,6 +62,29 @@ describe('a running daemon', () => {
     expect(exit.stdout).toContain('Gracefully stopping... (press Ctrl+C again to force)\n')
     await daemon.restart()
   })
+
+  it('waits for open calls, unless it is told a second time to stop', async () => {
+    const client = connect(`http://${daemon.grpcAddress}`)
+    client.on('error', () => {})
+    const call = client.request({ ':method': 'POST', ':path': '/threads.pb.API/GetToken', te: 'trailers' })
+    call.on('error', () => {})
+    // The answer to a ping comes after the call has arrived.
+    await new Promise((resolve) => client.ping(resolve))
+    const exit = daemon.kill('SIGTERM')
+    await until(() => daemon.stdout().includes('Gracefully stopping'))
+    await daemon.kill('SIGTERM')
+    expect(await exit).toMatchObject({ code: 1, stderr: '' })
+    client.destroy()
+    await daemon.restart()
+  })
+
+  it('ends with 70 at a fault that nobody caught, and logs it', async () => {
+    const fault = encodeURIComponent(`process.on('SIGUSR2', () => void Promise.reject(new Error('a fault')))`)
+    await using broken = await startDaemon({ env: { NODE_OPTIONS: `--import=data:text/javascript,${fault}` } })
+    const exit = await broken.kill('SIGUSR2')
+    expect(exit.code).toBe(70)
+    expect(JSON.parse(exit.stderr)).toMatchObject({ level: 50, error: { message: 'a fault' } })
+  })
 })
 
 describe('a daemon that cannot start', () => {
@@ -91,6 +117,17 @@ describe('a daemon that cannot start', () => {
     expect(exit.stderr).toMatch(/^threadsd: \S+\/key is not a private key.*\n$/)
   })
 
+  it('leaves a repository alone that a newer version wrote', async () => {
+    await using repo = await directory()
+    const store = await openLevelStore({ location: join(repo.path, 'store') })
+    const newer = { format: FORMAT_VERSION + 1, fold: FOLD_VERSION, id: new Uint8Array(16), cleanlyClosed: true }
+    await writeStamp(store, newer)
+    await store.close()
+    const exit = await runDaemon([`-repo=${repo.path}`, ...(await freeAddresses())])
+    expect(exit).toMatchObject({ code: 1, stdout: '' })
+    expect(exit.stderr).toMatch(/^threadsd: the repository \S+ was written by a newer version .*\n$/)
+  })
+
   it('answers -help on stdout and with success', async () => {
     const exit = await runDaemon(['-help'])
     expect(exit).toMatchObject({ code: 0, stderr: '' })
@@ -101,6 +138,10 @@ describe('a daemon that cannot start', () => {
 async function directory(): Promise<AsyncDisposable & { path: string }> {
   const path = await mkdtemp(join(tmpdir(), 'threadsd-'))
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) }
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setImmediate(resolve))
 }
 
 async function freeAddresses(): Promise<string[]> {
