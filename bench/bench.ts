@@ -65,7 +65,8 @@ function person(index: number): Uint8Array {
   )
 }
 
-const newDatabase = (host: Host): Promise<Database> => host.databases.create(newThreadId('raw', randomBytes), { collections })
+const newDatabase = (host: Host): Promise<Database> =>
+  host.databases.create(newThreadId('raw', randomBytes), { collections })
 
 async function creates(host: Host, inFlight: number): Promise<Row> {
   const people = (await newDatabase(host)).collection('Person')

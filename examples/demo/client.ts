@@ -1,6 +1,11 @@
 /** A gRPC client of the daemon, made from the published proto file as in any other language. */
 import { join } from 'node:path'
-import { type ClientReadableStream, credentials, loadPackageDefinition, type ServiceClientConstructor } from '@grpc/grpc-js'
+import {
+  type ClientReadableStream,
+  credentials,
+  loadPackageDefinition,
+  type ServiceClientConstructor,
+} from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
 
 const PROTO = join(import.meta.dirname, '../../proto/threads.proto')

@@ -19,7 +19,9 @@ export async function compare(
   const ofA = await readAll(world.a, world.dbID, collection)
   const ofB = await readAll(world.b, world.dbID, collection)
   const differing = [...new Set([...ofA.keys(), ...ofB.keys()])].filter((id) => ofA.get(id) !== ofB.get(id))
-  const examples = differing.slice(0, SHOWN).map((id) => `${ofA.get(id) ?? 'missing'} on A, ${ofB.get(id) ?? 'missing'} on B`)
+  const examples = differing
+    .slice(0, SHOWN)
+    .map((id) => `${ofA.get(id) ?? 'missing'} on A, ${ofB.get(id) ?? 'missing'} on B`)
   return { count: differing.length, total: ofA.size, examples }
 }
 

@@ -84,7 +84,10 @@ async function importAll({ a, b, dbID }: World): Promise<string> {
     progress.show(Math.min(at + BATCH, documents.length), followed)
   }
   const imported = performance.now()
-  await awaitUntil(() => followed >= documents.length, () => progress.show(documents.length, followed))
+  await awaitUntil(
+    () => followed >= documents.length,
+    () => progress.show(documents.length, followed),
+  )
   progress.end()
   listener.cancel()
   return `${documents.length} documents imported in ${seconds(imported - started)}, followed ${seconds(performance.now() - imported)} later`
@@ -93,7 +96,9 @@ async function importAll({ a, b, dbID }: World): Promise<string> {
 async function query({ a, b, dbID }: World): Promise<string[]> {
   const lines: string[] = []
   for (const [title, wanted] of Object.entries(QUERIES)) {
-    const [ofA, ofB] = await Promise.all([a, b].map((daemon) => timed(() => daemon.client.find(dbID, COLLECTION, wanted))))
+    const [ofA, ofB] = await Promise.all(
+      [a, b].map((daemon) => timed(() => daemon.client.find(dbID, COLLECTION, wanted))),
+    )
     if (ofA === undefined || ofB === undefined) throw new Error('no answer')
     if (ofA.result.join() !== ofB.result.join()) throw new Error(`the daemons answer "${title}" differently`)
     lines.push(`${title}: ${ofA.result.length} documents, A in ${Math.round(ofA.ms)} ms, B in ${Math.round(ofB.ms)} ms`)
@@ -169,7 +174,9 @@ async function main(): Promise<number> {
     const { count, total, examples } = await settle(world)
     for (const example of examples) console.log(`  differs: ${example}`)
     console.log(`${total} documents compared, ${count} differ.`)
-    console.log(`Largest memory: A ${memory[0] ?? '?'} MiB, B ${memory[1] ?? '?'} MiB. Time: ${seconds(performance.now() - started)}.`)
+    console.log(
+      `Largest memory: A ${memory[0] ?? '?'} MiB, B ${memory[1] ?? '?'} MiB. Time: ${seconds(performance.now() - started)}.`,
+    )
     return count === 0 && total === documents.length ? 0 : 1
   } finally {
     await Promise.all([a.kill('SIGTERM'), b.kill('SIGTERM')])

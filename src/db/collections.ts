@@ -78,12 +78,16 @@ export class CollectionRegistry {
     for (const collection of new Set(events.map((event) => event.collection))) {
       const unique = collectionOf(definition, collection).indexes.filter((index) => index.unique)
       if (unique.length === 0) continue
-      await uniqueConflict(unique, events.filter((event) => event.collection === collection), {
-        view,
-        thread: this.#components.thread.number,
-        generation: definition.generation,
-        collection,
-      })
+      await uniqueConflict(
+        unique,
+        events.filter((event) => event.collection === collection),
+        {
+          view,
+          thread: this.#components.thread.number,
+          generation: definition.generation,
+          collection,
+        },
+      )
     }
   }
 
@@ -196,7 +200,9 @@ export async function checkCollection(
   if (readFilter !== '') await context.sandbox.checkFunction(readFilter, 'read-filter')
   let { lastIndex } = context.definition
   const indexes = (config.indexes ?? []).map((index) => {
-    const kept = context.known?.indexes.find((each) => each.fields[0]?.path === index.path && each.unique === (index.unique ?? false))
+    const kept = context.known?.indexes.find(
+      (each) => each.fields[0]?.path === index.path && each.unique === (index.unique ?? false),
+    )
     const defined = defineIndex(schema, index, lastIndex + 1)
     if (kept !== undefined) return kept
     lastIndex++
@@ -209,7 +215,8 @@ export async function checkCollection(
 
 /** Names of databases and collections. */
 export function invalidName(): ThreadsError {
-  const text = 'name may only contain alphanumeric characters or non-consecutive hyphens, and cannot begin or end with a hyphen'
+  const text =
+    'name may only contain alphanumeric characters or non-consecutive hyphens, and cannot begin or end with a hyphen'
   return new ThreadsError('INVALID_NAME', text)
 }
 

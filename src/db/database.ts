@@ -161,7 +161,15 @@ export class ThreadDatabase implements Database, App {
       collectionOf(this.definition, name)
       const commit = (actions: readonly Action[]): Promise<void> => this.#store(actions, place.caller)
       const reader = this.#reader(place, thread.reads)
-      return new LockedTransaction({ ...place, reader, writes: this.#writes(place), clock, limits, commit, release: end })
+      return new LockedTransaction({
+        ...place,
+        reader,
+        writes: this.#writes(place),
+        clock,
+        limits,
+        commit,
+        release: end,
+      })
     } catch (error) {
       end()
       throw error

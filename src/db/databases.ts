@@ -26,7 +26,10 @@ const DEFAULT_NAME = 'unnamed'
 export async function createDb(components: DbComponents, options: DbOptions = {}): Promise<Databases> {
   const resolved = resolveDbOptions(options)
   const logger = components.logger.child('db')
-  const databases = new HostDatabases({ ...components, logger, sandbox: createSandbox({ logger, clock: components.clock }) }, resolved)
+  const databases = new HostDatabases(
+    { ...components, logger, sandbox: createSandbox({ logger, clock: components.clock }) },
+    resolved,
+  )
   await databases.open()
   return databases
 }

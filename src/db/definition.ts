@@ -98,4 +98,3 @@ export function withValidator(
     validators: [...definition.validators.filter((each) => each.collection !== collection), next],
   }
 }
-

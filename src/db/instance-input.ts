@@ -32,7 +32,8 @@ function parse(bytes: Uint8Array): JsonValue {
   } catch (cause) {
     throw new ThreadsError('INVALID_INSTANCE', 'unmarshaling json instance: the text is not UTF-8', { cause })
   }
-  if (text === '') throw new ThreadsError('INVALID_INSTANCE', 'unmarshaling json instance: unexpected end of JSON input')
+  if (text === '')
+    throw new ThreadsError('INVALID_INSTANCE', 'unmarshaling json instance: unexpected end of JSON input')
   try {
     return JSON.parse(text) as JsonValue
   } catch (cause) {

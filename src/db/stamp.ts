@@ -15,7 +15,10 @@ const MAX_AHEAD_MS = DAY_MS
  */
 export function stampTime(nowMs: number, latestTime: bigint): bigint {
   if (nowMs < RELEASE_MS) {
-    throw new ThreadsError('CLOCK_SKEW', `the clock of this host says ${new Date(nowMs).toISOString()}, writes wait until it is set`)
+    throw new ThreadsError(
+      'CLOCK_SKEW',
+      `the clock of this host says ${new Date(nowMs).toISOString()}, writes wait until it is set`,
+    )
   }
   const now = BigInt(Math.trunc(nowMs)) * NS_PER_MS
   const time = now > latestTime ? now : latestTime + 1n

@@ -5,7 +5,14 @@
 import type { CID } from 'multiformats/cid'
 import { ThreadsError } from '../core/errors.ts'
 import type { PublicKey } from '../core/keys.ts'
-import { canonicalBlocks, checkLinks, openRecord, type Record, type RecordBlocks, verifyRecord } from '../core/record.ts'
+import {
+  canonicalBlocks,
+  checkLinks,
+  openRecord,
+  type Record,
+  type RecordBlocks,
+  verifyRecord,
+} from '../core/record.ts'
 import type { SymmetricKey } from '../core/symmetric.ts'
 import { refuseTooLarge } from './append.ts'
 

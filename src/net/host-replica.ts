@@ -67,9 +67,7 @@ export class HostReplica implements Replica {
     const known = this.#edges.get(state)
     if (known !== undefined) return known
     const logs = [...state.logs.values()]
-    const addresses = addressesEdge(
-      logs.flatMap((log) => log.addresses.map((address) => ({ logId: log.id, address }))),
-    )
+    const addresses = addressesEdge(logs.flatMap((log) => log.addresses.map((address) => ({ logId: log.id, address }))))
     const heads = headsEdge(
       logs.flatMap((log) => (log.head.cid === undefined ? [] : [{ logId: log.id, head: log.head.cid }])),
     )

@@ -107,7 +107,8 @@ export class Membership {
   }
 
   #enter(draft: ThreadDraft, options: NewThreadOptions): void {
-    if (draft.state.writers.has(this.writerOf(options.caller))) throw new ThreadsError('LOG_EXISTS', 'log already exists')
+    if (draft.state.writers.has(this.writerOf(options.caller)))
+      throw new ThreadsError('LOG_EXISTS', 'log already exists')
     this.ownLog(draft, options.caller ?? {}, options.logKey)
     draft.setThread({ unsolicited: false })
     if (options.appData !== undefined) draft.setThread({ appData: options.appData })

@@ -89,7 +89,7 @@ class HostNet implements Net {
     this.#records = new RecordReader(store.reads)
     this.#writer = new Writer({ committer, clock, logger })
     const writer = this.#writer
-    this.#receiver = new Receiver({ writer, records: this.#records, logger }, options.maxRecordBytes)
+    this.#receiver = new Receiver(writer, options.maxRecordBytes)
     const { hostId, identity } = this
     this.#membership = new Membership({ threads, writer, hostId, identity, random }, options)
     const shared = { hostId, threads, writer, receiver: this.#receiver, records: this.#records, committer }
@@ -283,7 +283,8 @@ class HostNet implements Net {
   #pullInBackground(id: ThreadId): void {
     const { signal } = this.#stopping
     this.#replication.pullThread(id, { signal }).catch((error: unknown) => {
-      if (!signal.aborted) this.#components.logger.warn({ thread: id, error }, 'could not pull a thread that was joined')
+      if (!signal.aborted)
+        this.#components.logger.warn({ thread: id, error }, 'could not pull a thread that was joined')
     })
   }
 

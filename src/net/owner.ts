@@ -51,7 +51,9 @@ export class ThreadOwner implements OwnedThread {
   }
 
   write<T>(work: (draft: Draft) => Promise<T>): Promise<{ result: T; stored: Promise<Commit | undefined> }> {
-    return this.#components.writer.write(this.#entry, (draft) => work(new OwnerDraft(this.#entry, draft, this.#components)))
+    return this.#components.writer.write(this.#entry, (draft) =>
+      work(new OwnerDraft(this.#entry, draft, this.#components)),
+    )
   }
 
   resume(): Promise<void> {

@@ -1,9 +1,7 @@
-import type { Logger } from '../core/logger.ts'
-import type { RecordReader } from './record-reader.ts'
-import { threadRecord } from './record-reader.ts'
 import { ThreadsError } from '../core/errors.ts'
 import { alignRun, type OpenedRecord, openRun, verifyRun } from './check-run.ts'
 import type { ThreadDraft } from './draft.ts'
+import { RecordReader, threadRecord } from './record-reader.ts'
 import type { Receipt, ReceivedRun } from './replica.ts'
 import type { ThreadEntry } from './threads.ts'
 import type { Writer } from './writer.ts'
@@ -13,19 +11,13 @@ const OPEN_AT_ONCE = 128
 /** Records of one batch. */
 const BATCH_RECORDS = 1_000
 
-export interface ReceiverComponents {
-  readonly writer: Writer
-  readonly records: RecordReader
-  readonly logger: Logger
-}
-
 /** Checks runs of records from elsewhere and stores what is good of them. */
 export class Receiver {
-  readonly #components: ReceiverComponents
+  readonly #writer: Writer
   readonly #maxRecordBytes: number
 
-  constructor(components: ReceiverComponents, maxRecordBytes: number) {
-    this.#components = components
+  constructor(writer: Writer, maxRecordBytes: number) {
+    this.#writer = writer
     this.#maxRecordBytes = maxRecordBytes
   }
 
@@ -56,7 +48,7 @@ export class Receiver {
   }
 
   async #store(entry: ThreadEntry, run: { logId: ReceivedRun['logId'] }, records: OpenedRecord[]): Promise<Receipt> {
-    const { writer } = this.#components
+    const writer = this.#writer
     let fault: ThreadsError | undefined
     let folded = true
     const { result, stored } = await writer.write(entry, async (draft): Promise<Receipt> => {
@@ -64,7 +56,7 @@ export class Receiver {
       const alignment = alignRun(records, log.head.cid)
       const nothing = { stored: 0, counter: log.head.counter, gap: false }
       if (alignment.kind === 'known') return nothing
-      if (alignment.kind === 'detached') return this.#explainDetached(draft, run.logId, records)
+      if (alignment.kind === 'detached') return explainDetached(draft, run.logId, records)
       const verified = verifyRun(records.slice(alignment.index), log.publicKey)
       fault = verified.fault
       const atOnce = writer.foldsAtOnce(entry, draft, run.logId)
@@ -81,28 +73,28 @@ export class Receiver {
     if (fault !== undefined) throw fault
     return result
   }
-
-  /** A run that does not touch our head: older than it, after a gap, or another branch. */
-  async #explainDetached(
-    draft: ThreadDraft,
-    logId: ReceivedRun['logId'],
-    records: readonly OpenedRecord[],
-  ): Promise<Receipt> {
-    const { counter } = draft.log(logId).head
-    const [first] = records
-    const last = records.at(-1)
-    if (first === undefined || last === undefined) return { stored: 0, counter, gap: false }
-    if ((await this.#components.records.find(draft.state, last.record.cid)) !== undefined) {
-      return { stored: 0, counter, gap: false }
-    }
-    const { prev } = first.record
-    const rooted = prev === undefined || (await this.#components.records.find(draft.state, prev)) !== undefined
-    if (rooted) throw new ThreadsError('BROKEN_CHAIN', `log ${logId} has another record at this position`)
-    return { stored: 0, counter, gap: true }
-  }
 }
 
 interface Opened {
   readonly records: OpenedRecord[]
   readonly fault: ThreadsError | undefined
+}
+
+/** A run that does not touch our head: older than it, after a gap, or another branch. */
+async function explainDetached(
+  draft: ThreadDraft,
+  logId: ReceivedRun['logId'],
+  records: readonly OpenedRecord[],
+): Promise<Receipt> {
+  const { counter } = draft.log(logId).head
+  const [first] = records
+  const last = records.at(-1)
+  if (first === undefined || last === undefined) return { stored: 0, counter, gap: false }
+  // In the view of the draft: records before our head may still wait to be stored.
+  const reader = new RecordReader(draft.view)
+  if ((await reader.find(draft.state, last.record.cid)) !== undefined) return { stored: 0, counter, gap: false }
+  const { prev } = first.record
+  const rooted = prev === undefined || (await reader.find(draft.state, prev)) !== undefined
+  if (rooted) throw new ThreadsError('BROKEN_CHAIN', `log ${logId} has another record at this position`)
+  return { stored: 0, counter, gap: true }
 }

@@ -66,7 +66,11 @@ export interface Replica {
   isProven(threadId: ThreadId, peer: PeerId): boolean
   prove(threadId: ThreadId, peer: PeerId): void
   /** Takes a thread that a peer asks us to keep. Throws NO_SPACE or PEER_REFUSED if the policy does not allow it. */
-  adopt(threadId: ThreadId, keys: { service: SymmetricKey; read: SymmetricKey | undefined }, from: PeerId): Promise<void>
+  adopt(
+    threadId: ThreadId,
+    keys: { service: SymmetricKey; read: SymmetricKey | undefined },
+    from: PeerId,
+  ): Promise<void>
   /** Adds logs and addresses that are new. Throws INVALID_KEY if a log's key does not match its id, TOO_LARGE over a limit. */
   addLogs(threadId: ThreadId, logs: readonly PeerLog[], from: PeerId): Promise<void>
   /**

@@ -110,7 +110,9 @@ export class Writer {
   #scheduleResume(entry: ThreadEntry): void {
     entry.cancelWait?.()
     entry.cancelWait = undefined
-    const delays = [...entry.waits.values()].map((reason) => this.#delayOf(reason)).filter((delay) => delay !== undefined)
+    const delays = [...entry.waits.values()]
+      .map((reason) => this.#delayOf(reason))
+      .filter((delay) => delay !== undefined)
     if (delays.length === 0) return
     entry.cancelWait = this.#clock.after(Math.min(...delays), () => {
       this.resume(entry).catch((error: unknown) => {

@@ -136,7 +136,14 @@ describe('queries', () => {
   it('combine conditions, sort, skip and limit, with and without an index', async () => {
     for (const indexes of [[], [{ path: 'age', unique: false }]]) {
       const id = await newPeople(people(100), { indexes })
-      const query = new Where('age').ge(60).and('age').lt(66).or(new Where('age').eq(67)).skipNum(1).limitTo(5).orderByID()
+      const query = new Where('age')
+        .ge(60)
+        .and('age')
+        .lt(66)
+        .or(new Where('age').eq(67))
+        .skipNum(1)
+        .limitTo(5)
+        .orderByID()
       const ids = (await client.find<Person>(id, 'Person', query as QueryJSON)).map((each) => each._id)
       expect(ids).toEqual(['p0041', 'p0042', 'p0043', 'p0044', 'p0045'])
       const oldest = await client.find<Person>(id, 'Person', { sort: { fieldPath: 'age', desc: true }, limit: 2 })

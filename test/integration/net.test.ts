@@ -81,6 +81,21 @@ describe('a thread', () => {
     expect((await a.getThread(info.id)).logs[0]?.addresses).toHaveLength(2)
   })
 
+  it('takes records that were made elsewhere, also when they come again before they are stored', async () => {
+    const [a, b] = [await open(), await open()]
+    const info = await a.createThread(newThreadId('raw', randomBytes))
+    const made: ThreadRecord[] = []
+    for (let count = 0; count < 3; count++) made.push(await a.createRecord(info.id, encode({ count })))
+    const [log] = info.logs
+    if (log === undefined) throw new Error('the thread has no log')
+    await b.createThread(info.id, { key: info.key, logKey: log.publicKey })
+    const add = ({ blocks }: ThreadRecord): Promise<void> => b.addRecord(info.id, log.id, blocks)
+    const [first, second, third] = made as [ThreadRecord, ThreadRecord, ThreadRecord]
+    await Promise.all([add(first), add(second), add(first), add(third), add(second)])
+    expect(await counters(b, info)).toEqual([3])
+    await expect(b.createRecord(info.id, encode({}))).rejects.toThrow('private-key is required')
+  })
+
   it('is gone from this host when it is deleted', async () => {
     const a = await open()
     const info = await a.createThread(newThreadId('raw', randomBytes))

@@ -63,11 +63,14 @@ function isHighSurrogate(unit: number): boolean {
   return unit >= 0xd800 && unit < 0xdc00
 }
 
-/** What arrays and objects are ordered by: members sorted by name, strings as they are. */
+/**
+ * What arrays and objects are ordered by: members sorted by name, strings as they are. Brackets stay open, so that the
+ * beginning of a longer array comes before it.
+ */
 export function textOfValue(value: JsonValue): string {
   if (value === null) return '<nil>'
   if (typeof value !== 'object') return String(value)
-  if (!isDocument(value)) return `[${value.map(textOfValue).join(' ')}]`
+  if (!isDocument(value)) return `[${value.map(textOfValue).join(' ')}`
   const names = Object.keys(value).toSorted(compareStrings)
-  return `map[${names.map((name) => `${name}:${textOfValue(value[name] ?? null)}`).join(' ')}]`
+  return `map[${names.map((name) => `${name}:${textOfValue(value[name] ?? null)}`).join(' ')}`
 }
