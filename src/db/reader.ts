@@ -5,7 +5,7 @@ import type { CollectionDefinition } from './definition.ts'
 import type { CollectionReader, DocumentBytes } from './index.ts'
 import { find } from './query/find.ts'
 import type { Query } from './query/query.ts'
-import { decodeInstance, instanceKey } from './rows.ts'
+import { documentOfInstance, instanceKey } from './rows.ts'
 import type { Sandbox } from './sandbox/index.ts'
 
 export interface ReaderComponents {
@@ -30,7 +30,7 @@ export class InstanceReader implements CollectionReader {
     const { name } = this.#components.collection()
     const { view, thread, generation } = this.#components
     const rows = await view.getMany(ids.map((id) => instanceKey(thread, generation, { collection: name, id })))
-    const documents = rows.map((row) => (row === undefined ? undefined : decodeInstance(row).document))
+    const documents = rows.map((row) => (row === undefined ? undefined : documentOfInstance(row)))
     const found = documents.filter((document) => document !== undefined)
     if (found.length < ids.length) return false
     return (await this.#serve(found)).every((document) => document !== undefined)
@@ -54,7 +54,7 @@ export class InstanceReader implements CollectionReader {
     const { view, thread, generation } = this.#components
     const { name } = this.#components.collection()
     const row = await view.get(instanceKey(thread, generation, { collection: name, id }))
-    return row === undefined ? undefined : decodeInstance(row).document
+    return row === undefined ? undefined : documentOfInstance(row)
   }
 
   /** The document as the caller may see it. */

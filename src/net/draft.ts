@@ -35,6 +35,8 @@ export class ThreadDraft {
   readonly #records: NewRecord[] = []
   readonly #heads = new Map<number, { from: number; to: number }>()
   readonly #touchedLogs = new Set<LogId>()
+  /** The logs of `state`, once they are this draft's own copy. */
+  #logs: Map<LogId, LogState> | undefined
   #threadTouched = false
 
   constructor(state: ThreadState, committer: Committer) {
@@ -64,13 +66,17 @@ export class ThreadDraft {
     for (const change of changes) this.#changes.push(change)
   }
 
-  setThread(changes: Partial<ThreadState>): void {
+  setThread(changes: Partial<Omit<ThreadState, 'logs'>>): void {
     this.state = { ...this.state, ...changes }
     this.#threadTouched = true
   }
 
   setLog(log: LogState): void {
-    this.state = { ...this.state, logs: new Map(this.state.logs).set(log.id, log) }
+    if (this.#logs === undefined) {
+      this.#logs = new Map(this.state.logs)
+      this.state = { ...this.state, logs: this.#logs }
+    }
+    this.#logs.set(log.id, log)
     this.#touchedLogs.add(log.id)
   }
 

@@ -23,7 +23,7 @@ export const KEY_LETTERS: Readonly<Record<KeyLetter, KeyLetterInfo>> = {
   r: { holds: 'thread# log# counter: record as received', byThread: true, derived: false },
   c: { holds: 'cid[0..8] thread# log# counter: record by id', byThread: false, derived: false },
   f: { holds: 'seq: commit journal', byThread: false, derived: false },
-  v: { holds: 'thread# log# counter: refused record with the reason', byThread: true, derived: true },
+  v: { holds: 'thread# generation position: refused record with the reason', byThread: true, derived: true },
   d: { holds: 'thread# generation collection id: instance', byThread: true, derived: true },
   e: { holds: 'thread# generation collection id position: verdict and document hash', byThread: true, derived: true },
   x: { holds: 'thread# generation index# value id: index entry', byThread: true, derived: true },
