@@ -19,8 +19,8 @@ import type { PeerLog } from '../../src/net/replica.ts'
 import { FakeReplica } from '../support/fake-replica.ts'
 import { VectorCase } from '../support/vectors.ts'
 
-const FILE = new URL('vectors/exchange.json', import.meta.url)
-const head = new VectorCase(JSON.parse(readFileSync(FILE, 'utf8')))
+const FOLDER = new URL('vectors/', import.meta.url)
+const head = new VectorCase(JSON.parse(readFileSync(new URL('exchange.json', FOLDER), 'utf8')))
 const cases = head.list('cases')
 const threadId = threadIdFromBytes(head.bytes('threadID'))
 const serviceKey = head.bytes('serviceKey')

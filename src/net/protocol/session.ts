@@ -9,7 +9,7 @@ import {
 import type { Duplex } from 'node:stream'
 import type { AbortOptions } from '../../core/abort.ts'
 import type { PeerId } from '../../core/peer-id.ts'
-import { MAX_MESSAGE_BYTES, SESSION_IDLE_MS } from './constants.ts'
+import { MAX_MESSAGE_BYTES, MAX_PEER_CALLS, SESSION_IDLE_MS } from './constants.ts'
 import { Status, StatusError } from './status.ts'
 
 /** Bytes a peer may send ahead in one call. */
@@ -33,6 +33,8 @@ export class PeerSession {
     this.#session = connect(`http://${peer}`, {
       createConnection: () => duplex,
       maxSessionMemory: MAX_SESSION_MIB,
+      // Until the peer says how many: a peer of this implementation refuses more, even before it has said so.
+      peerMaxConcurrentStreams: MAX_PEER_CALLS,
       settings: { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES },
     })
     // Calls under way hear of it; without them there is nobody to tell.

@@ -117,6 +117,29 @@ describe('a stream', () => {
     expect((await reading).equals(sent)).toBe(true)
   })
 
+  it('is held back while the other end does not read, and holds back no other', async () => {
+    const [{ host: a }, b] = [await echoHost(), await newHost()]
+    const opened = Promise.withResolvers<Duplex>()
+    b.handle('/deaf/1', (stream) => {
+      stream.on('error', () => {})
+      opened.resolve(stream)
+    })
+    b.handle(ECHO, (stream) => stream.pipe(stream))
+    await b.start()
+    running.push(b)
+    knows(a, b)
+    const held = await a.dial(b.id, '/deaf/1')
+    held.on('error', () => {})
+    held.write(Buffer.alloc(8 * 1024 * 1024))
+    const deaf = await opened.promise
+    const other = await a.dial(b.id, ECHO)
+    const sent = Buffer.alloc(8 * 1024 * 1024)
+    other.end(sent)
+    expect(await readAll(other)).toHaveLength(sent.length)
+    expect(deaf.readableLength).toBeLessThan(1024 * 1024)
+    held.destroy()
+  })
+
   it('ends when the peer goes away', async () => {
     const [{ host: a }, { host: b }] = [await echoHost(), await echoHost()]
     knows(a, b)

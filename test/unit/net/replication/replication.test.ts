@@ -236,6 +236,29 @@ describe('a pull', () => {
     for (const logId of [logs.a, ...others]) expect(b.replica.counter(threadId, logId)).toBe(4)
   })
 
+  it('asked for while one is under way brings what came meanwhile', async () => {
+    const { links, a, b, threadId, logs } = pair()
+    await introduce(a, b, threadId)
+    const asked = Promise.withResolvers<void>()
+    const held = Promise.withResolvers<void>()
+    const { getRecords } = links.handlersOf(a)
+    links.answer(a, {
+      getRecords: async (request, caller) => {
+        const reply = await getRecords(request, caller)
+        asked.resolve()
+        await held.promise
+        return reply
+      },
+    })
+    const first = b.replication.pullThread(threadId)
+    await asked.promise
+    a.replica.append(threadId, logs.a)
+    const second = b.replication.pullThread(threadId)
+    held.resolve()
+    await Promise.all([first, second])
+    expect(b.replica.counter(threadId, logs.a)).toBe(1)
+  })
+
   it('does not mind a peer that is away or refuses', async () => {
     const { links, a, b, threadId } = pair()
     await introduce(a, b, threadId)
@@ -247,7 +270,8 @@ describe('a pull', () => {
   })
 
   it('shows the service key to no peer that has not shown it', async () => {
-    const { links, b, threadId } = pair()
+    const { links, a, b, threadId } = pair()
+    await introduce(a, b, threadId)
     b.replica.isProven = () => false
     await b.replication.pullThread(threadId)
     expect(links.calls).toEqual([])

@@ -211,6 +211,18 @@ describe('GetRecords', () => {
     expect(logs.map(({ records }) => records.length)).toEqual([1])
   })
 
+  it('leaves a record that does not fit any more to the next reply', async () => {
+    const second = replica.addOwnLog(threadId)
+    replica.append(threadId, second, 3.4 * MIB)
+    for (let count = 0; count < 2; count++) replica.append(threadId, logId, MIB / 2)
+    const first = await askedFor()
+    expect(first.logs.map((entry) => [entry.logId, entry.records.length])).toEqual([[second, 1]])
+    replica.append(threadId, second, 10)
+    replica.append(threadId, second, 10)
+    const next = await askedFor()
+    expect(next.logs.map((entry) => [entry.logId, entry.records.length])).toEqual([[logId, 2]])
+  })
+
   it('says what the caller has, and that it has more than we', async () => {
     for (let count = 0; count < 3; count++) replica.append(threadId, logId)
     await askedFor([offset(2)])
