@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { peerAddress } from '../../src/core/address.ts'
 import { fromHex, toHex } from '../../src/core/bytes.ts'
+import { systemClock } from '../../src/core/clock.ts'
 import { decodePrivateKey } from '../../src/core/keys.ts'
 import { type LogId, type PeerId, peerIdFromBytes, publicKeyOfPeer } from '../../src/core/peer-id.ts'
 import { type ThreadId, threadIdFromBytes, threadIdToBytes } from '../../src/core/thread-id.ts'
@@ -63,7 +64,12 @@ function newHost(name: string): Host {
   const replica = new FakeReplica(id)
   const hints: AheadHint[] = []
   const sink = { seen: () => {}, has: () => {}, ahead: (hint: AheadHint) => void hints.push(hint) }
-  return { id, replica, hints, handlers: createHandlers({ replica, hints: sink, pullRecords: 10_000 }) }
+  return {
+    id,
+    replica,
+    hints,
+    handlers: createHandlers({ replica, hints: sink, clock: systemClock, pullRecords: 10_000 }),
+  }
 }
 
 function member(of: VectorCase, ...path: string[]): VectorCase {

@@ -53,7 +53,7 @@ export class PeerLinks {
     }
     const settings = { ...OPTIONS, ...rest }
     const replication = new HostReplication({ replica, client, clock, random: randomBytes, logger }, settings)
-    const handlers = createHandlers({ replica, hints: replication, pullRecords: settings.pullRecords })
+    const handlers = createHandlers({ replica, hints: replication, clock, pullRecords: settings.pullRecords })
     this.#handlers.set(replica.hostId, handlers)
     return { replica, replication }
   }

@@ -80,7 +80,6 @@ export class EdgeExchange {
     const threads = new Map<PeerId, ThreadId[]>()
     for (const threadId of replica.threadIds()) {
       for (const peer of replica.peers(threadId)) {
-        if (!replica.isProven(threadId, peer)) continue
         const known = threads.get(peer)
         if (known === undefined) threads.set(peer, [threadId])
         else known.push(threadId)

@@ -3,6 +3,9 @@ import type { LogId } from '../../core/peer-id.ts'
 import type { GetRecordsReply, LogOffset, LogRecords } from '../protocol/messages.ts'
 import type { Edges, PeerLog, Receipt } from '../replica.ts'
 
+/** The limit is a 32-bit number on the wire. */
+const MAX_LIMIT = 2 ** 31 - 1
+
 export interface Wants {
   /** Logs and addresses. */
   readonly logs: boolean
@@ -79,8 +82,8 @@ export function freshLogs(local: readonly PeerLog[], remote: readonly PeerLog[])
  * for: then asking for all that are missing may close the gap. `undefined` if that was tried.
  */
 export function planGap(run: LogRecords, receipt: Receipt, asked: Scope): Scope | undefined {
-  const missing = (run.log?.counter ?? 0) - receipt.counter
-  return missing > asked.limit ? { only: new Set([run.logId]), limit: missing } : undefined
+  const missing = Math.min((run.log?.counter ?? 0) - receipt.counter, MAX_LIMIT)
+  return asked.only === undefined && missing > asked.limit ? { only: new Set([run.logId]), limit: missing } : undefined
 }
 
 export function sameEdges(a: Edges, b: Edges): boolean {

@@ -59,7 +59,6 @@ export class Pusher {
   localRecord(threadId: ThreadId, logId: LogId, counter: number): void {
     const { replica } = this.#components
     for (const peer of replica.peers(threadId)) {
-      if (!replica.isProven(threadId, peer)) continue
       const outbox = this.#outboxes.get(peer) ?? emptyOutbox()
       this.#outboxes.set(peer, outbox)
       const key = `${threadId} ${logId}`

@@ -63,9 +63,9 @@ export interface Replication {
 
 /** Serves peers on the host and replicates with them. To be called before the host starts. */
 export function createReplication(components: ReplicationComponents, options: ReplicationOptions): Replication {
-  const { host, replica, logger } = components
+  const { host, replica, clock, logger } = components
   const replication = new HostReplication({ ...components, client: createPeerClient(host) }, options)
-  const context = { replica, hints: replication, pullRecords: options.pullRecords }
+  const context = { replica, hints: replication, clock, pullRecords: options.pullRecords }
   servePeers({ host, handlers: createHandlers(context), logger })
   return replication
 }

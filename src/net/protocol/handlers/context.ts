@@ -1,4 +1,5 @@
 import { equalBytes } from '../../../core/bytes.ts'
+import type { Clock } from '../../../core/clock.ts'
 import { ThreadsError } from '../../../core/errors.ts'
 import type { LogId, PeerId } from '../../../core/peer-id.ts'
 import type { Edges, Replica } from '../../replica.ts'
@@ -34,6 +35,7 @@ export type AheadCause =
 export interface HandlerContext {
   readonly replica: Replica
   readonly hints: PeerHints
+  readonly clock: Clock
   /** Most records in one reply. */
   readonly pullRecords: number
 }

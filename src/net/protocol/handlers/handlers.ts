@@ -1,4 +1,5 @@
 import type { PeerId } from '../../../core/peer-id.ts'
+import { FaultLimit } from '../fault-limit.ts'
 import type { MethodName, ReplyOf, RequestOf } from '../methods.ts'
 import type { HandlerContext } from './context.ts'
 import { exchangeEdges } from './exchange-edges.ts'
@@ -13,11 +14,12 @@ export type Handlers = {
 }
 
 export function createHandlers(context: HandlerContext): Handlers {
+  const limit = new FaultLimit(context.clock)
   const noting =
     <Request, Reply>(handler: (context: HandlerContext, request: Request, caller: PeerId) => Promise<Reply>) =>
     (request: Request, caller: PeerId): Promise<Reply> => {
       context.hints.seen(caller)
-      return handler(context, request, caller)
+      return limit.run(caller, () => handler(context, request, caller))
     }
   return {
     getLogs: noting(getLogs),

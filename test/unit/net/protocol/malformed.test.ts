@@ -5,6 +5,7 @@ import { type Duplex, duplexPair } from 'node:stream'
 import * as fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { fromHex } from '../../../../src/core/bytes.ts'
+import { systemClock } from '../../../../src/core/clock.ts'
 import { type Logger, silentLogger } from '../../../../src/core/logger.ts'
 import type { PeerId } from '../../../../src/core/peer-id.ts'
 import type { Accept } from '../../../../src/net/host/libp2p-host.ts'
@@ -37,7 +38,7 @@ beforeEach(() => {
       accept = handler
     },
   }
-  servePeers({ host, handlers: createHandlers({ replica, hints, pullRecords: 100 }), logger })
+  servePeers({ host, handlers: createHandlers({ replica, hints, clock: systemClock, pullRecords: 100 }), logger })
   open = (peer) => {
     const [ours, theirs] = duplexPair()
     accept?.(theirs, peer)

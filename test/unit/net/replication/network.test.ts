@@ -71,7 +71,7 @@ describe('two hosts', () => {
     }
     await expect.poll(() => b.replica.counter(threadId, logs.a), PATIENCE).toBe(50)
     await expect.poll(() => a.replica.counter(threadId, logs.b), PATIENCE).toBe(50)
-    expect(a.replication.syncStatus()).toEqual([])
+    await expect.poll(() => a.replication.syncStatus(), PATIENCE).toEqual([])
   })
 
   it('catch up after one was away, whoever wrote meanwhile', async () => {

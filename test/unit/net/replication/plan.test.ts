@@ -120,6 +120,8 @@ describe('the plan for a gap', () => {
 
   it('gives up if all were asked for, or the peer does not say how many there are', () => {
     expect(planGap(run, { stored: 0, counter: 20, gap: true }, { limit: 480 })).toBeUndefined()
+    const single = { only: new Set([far.id]), limit: 100 }
+    expect(planGap(run, { stored: 0, counter: 20, gap: true }, single)).toBeUndefined()
     expect(planGap({ ...run, log: undefined }, { stored: 0, counter: 20, gap: true }, { limit: 1 })).toBeUndefined()
   })
 })

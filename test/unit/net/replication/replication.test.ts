@@ -259,6 +259,15 @@ describe('a pull', () => {
     expect(b.replica.counter(threadId, logs.a)).toBe(1)
   })
 
+  it('gives up on a peer that refuses ever smaller requests', async () => {
+    const { links, a, b, threadId } = pair()
+    for (let count = 0; count < 200; count++) a.replica.addOwnLog(threadId)
+    await introduce(a, b, threadId)
+    links.answer(a, { getRecords: () => Promise.reject(new StatusError(Status.resourceExhausted, 'too large')) })
+    await b.replication.pullThread(threadId)
+    expect(links.callsOf('getRecords')).toHaveLength(100)
+  })
+
   it('does not mind a peer that is away or refuses', async () => {
     const { links, a, b, threadId } = pair()
     await introduce(a, b, threadId)

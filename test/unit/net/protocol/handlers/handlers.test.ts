@@ -7,12 +7,14 @@ import type { AheadHint } from '../../../../../src/net/protocol/handlers/context
 import { createHandlers, type Handlers } from '../../../../../src/net/protocol/handlers/handlers.ts'
 import { getRecordsReply, type LogOffset } from '../../../../../src/net/protocol/messages.ts'
 import type { PeerLog } from '../../../../../src/net/replica.ts'
+import { FakeClock } from '../../../../support/fake-clock.ts'
 import { FakeReplica, newPeer } from '../../../../support/fake-replica.ts'
 
 const MIB = 1024 * 1024
 const stranger = newPeer().id
 const member = newPeer().id
 
+const clock = new FakeClock()
 let replica: FakeReplica
 let handlers: Handlers
 let hints: AheadHint[]
@@ -31,6 +33,7 @@ beforeEach(() => {
       ahead: (hint) => void hints.push(hint),
       has: (peer, _thread, log) => void told.push({ peer, ...log }),
     },
+    clock,
     pullRecords: 100,
   })
   threadId = replica.addThread()
@@ -75,7 +78,7 @@ async function follower(counter: number): Promise<{ replica: FakeReplica; handle
   const records = Array.from({ length: counter }, (_, index) => recordAt(index + 1))
   if (counter > 0) await other.receive({ threadId, logId, records, from: replica.hostId })
   const sink = { seen: () => {}, has: () => {}, ahead: (hint: AheadHint) => void hints.push(hint) }
-  return { replica: other, handlers: createHandlers({ replica: other, hints: sink, pullRecords: 100 }) }
+  return { replica: other, handlers: createHandlers({ replica: other, hints: sink, clock, pullRecords: 100 }) }
 }
 
 describe('a stranger', () => {
@@ -130,6 +133,7 @@ describe('PushLog', () => {
     const kept = createHandlers({
       replica: host,
       hints: { seen: () => {}, has: () => {}, ahead: (hint) => void hints.push(hint) },
+      clock,
       pullRecords: 100,
     })
     await kept.pushLog({ threadId, serviceKey: serviceKey(), readKey: undefined, log: newLog() }, stranger)
@@ -143,6 +147,7 @@ describe('PushLog', () => {
     const refusing = createHandlers({
       replica: host,
       hints: { seen: () => {}, has: () => {}, ahead: () => {} },
+      clock,
       pullRecords: 100,
     })
     const pushed = refusing.pushLog({ threadId, serviceKey: serviceKey(), readKey: undefined, log: newLog() }, stranger)
@@ -257,6 +262,23 @@ describe('PushRecord', () => {
     await expect(other.handlers.pushRecord(pushed, member)).resolves.toEqual({})
     expect(other.replica.counter(threadId, logId)).toBe(1)
     expect(hints).toMatchObject([{ peer: member, records: true, cause: { kind: 'push' } }])
+  })
+})
+
+describe('records that are not valid', () => {
+  it('are refused unheard above ten in a second, from that peer only', async () => {
+    for (let count = 0; count < 2; count++) replica.append(threadId, logId)
+    const other = await follower(1)
+    other.replica.prove(threadId, member)
+    const bad = { threadId, logId, record: { ...recordAt(2), bodyNode: recordAt(1).bodyNode }, counter: 2 }
+    for (let count = 0; count < 10; count++) {
+      await expect(other.handlers.pushRecord(bad, member)).rejects.toMatchObject({ code: 'INVALID_RECORD' })
+    }
+    const good = { ...bad, record: recordAt(2) }
+    await expect(other.handlers.pushRecord(good, member)).rejects.toThrow('too many records that are not valid')
+    clock.advance(1_000)
+    await other.handlers.pushRecord(good, member)
+    expect(other.replica.counter(threadId, logId)).toBe(2)
   })
 })
 
