@@ -20,18 +20,26 @@ export interface SandboxOptions {
   logger: Logger
   /** What `Date` shows to read filters. Default: the system's. */
   clock?: Clock
-  /** Works run side by side; up to 4 more while some are slow. Default 2. */
+  /** Works run side by side, at most 64; up to 4 more while some are slow. Default 2. */
   threads?: number
   /**
    * A call that takes longer, in ms, is ended with its thread. Since steps are limited, this is for what the engine cannot
-   * interrupt, such as a search through a huge array. Default 20,000.
+   * interrupt, such as a search through a huge array. At most an hour; default 20,000.
    */
   wallClockMs?: number
 }
 
-/** Threads start with the first call, and keep the process alive only while they work. */
+const MAX_THREADS = 64
+const MAX_WALL_CLOCK_MS = 3_600_000
+
+/**
+ * Threads start with the first call, and keep the process alive only while they work. Throws TypeError for an option out
+ * of range.
+ */
 export function createSandbox(options: SandboxOptions): Sandbox {
   const { logger, clock = systemClock, threads = 2, wallClockMs = 20_000 } = options
+  requireRange('threads', threads, MAX_THREADS)
+  requireRange('wallClockMs', wallClockMs, MAX_WALL_CLOCK_MS)
   const pool = new SandboxPool({ logger: logger.child('sandbox'), threads, wallClockMs })
   return {
     async checkFunction(source, form) {
@@ -60,6 +68,12 @@ export function createSandbox(options: SandboxOptions): Sandbox {
       return answers.map((answer, index) => shownOf(answer, documents[index]))
     },
     close: () => pool.close(),
+  }
+}
+
+function requireRange(name: string, value: number, max: number): void {
+  if (!Number.isInteger(value) || value < 1 || value > max) {
+    throw new TypeError(`${name} is ${value}, must be an integer from 1 to ${max}`)
   }
 }
 

@@ -69,6 +69,12 @@ describe('a sandbox', () => {
     await sandbox.close()
   })
 
+  test('refuses options out of range', () => {
+    const logger = silentLogger
+    expect(() => createSandbox({ logger, threads: 0 })).toThrow('threads is 0, must be an integer from 1 to 64')
+    expect(() => createSandbox({ logger, wallClockMs: Number.NaN })).toThrow(TypeError)
+  })
+
   test('refuses calls once it is closed, and closes twice', async () => {
     const sandbox = createSandbox({ logger: silentLogger })
     const underWay = Promise.allSettled([sandbox.judge([HONEST])])
