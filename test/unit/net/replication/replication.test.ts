@@ -1,10 +1,12 @@
 /** Replication between peers linked in memory: what is called, and what is not. */
 import { randomBytes } from 'node:crypto'
 import { afterEach, describe, expect, it } from 'vitest'
+import { peerAddress } from '../../../../src/core/address.ts'
 import type { LogId } from '../../../../src/core/peer-id.ts'
 import type { ThreadId } from '../../../../src/core/thread-id.ts'
 import type { GetRecordsRequest } from '../../../../src/net/protocol/messages.ts'
 import { Status, StatusError } from '../../../../src/net/protocol/status.ts'
+import { newPeer } from '../../../support/fake-replica.ts'
 import { FakeClock } from '../../../support/fake-clock.ts'
 import {
   introduce,
@@ -132,6 +134,22 @@ describe('a record written here', () => {
     await quiet(links)
     expect(links.callsOf('pushRecord')).toHaveLength(1)
     expect(a.replication.syncStatus()).toEqual([])
+  })
+})
+
+describe('new addresses of logs', () => {
+  it('are told to the peers of the thread, without keys', async () => {
+    const { links, a, b, threadId, logs } = pair()
+    await introduce(a, b, threadId)
+    const replicator = peerAddress(newPeer().id)
+    const [log] = a.replica.logs(threadId)
+    if (log === undefined) throw new Error('no log')
+    await a.replica.addLogs(threadId, [{ ...log, addresses: [replicator] }])
+    a.replication.announceLogs(threadId, [logs.a])
+    await quiet(links)
+    const told = b.replica.logs(threadId).find(({ id }) => id === logs.a)
+    expect(told?.addresses).toContain(replicator)
+    expect(links.callsOf('pushLog', b)).toMatchObject([{ request: { serviceKey: undefined, readKey: undefined } }])
   })
 })
 
