@@ -39,7 +39,7 @@ testVectors('queries.json', {
   },
 })
 
-type Instance = Readonly<Record<string, unknown>> & { readonly _id: string }
+type Instance = Readonly<Record<string, unknown>>
 type Outcome = readonly Instance[] | ThreadsError
 
 async function run(query: string, source: FindSource): Promise<Outcome> {
@@ -72,7 +72,11 @@ function checkOutcome(outcome: Outcome, one: VectorCase): void {
 
 function idsOf(outcome: Outcome): string[] {
   if (outcome instanceof ThreadsError) throw outcome
-  return outcome.map((instance) => instance._id)
+  return outcome.map(idOf)
+}
+
+function idOf(instance: Instance): string {
+  return String(instance['_id'])
 }
 
 /** Instances whose sort values are equal may change places. */
@@ -80,8 +84,8 @@ function checkTies(outcome: Outcome, { ids, query }: { ids: readonly string[]; q
   expect(idsOf(outcome).toSorted()).toEqual(ids.toSorted())
   if (outcome instanceof ThreadsError) throw outcome
   const path = parseQuery(utf8(query)).sort?.path ?? ''
-  const values = new Map(outcome.map((instance) => [instance._id, JSON.stringify(valueAt(instance, path))]))
-  expect(outcome.map((instance) => values.get(instance._id))).toEqual(ids.map((id) => values.get(id)))
+  const values = new Map(outcome.map((instance) => [idOf(instance), JSON.stringify(valueAt(instance, path))]))
+  expect(outcome.map((instance) => values.get(idOf(instance)))).toEqual(ids.map((id) => values.get(id)))
 }
 
 function valueAt(instance: Instance, path: string): unknown {

@@ -88,7 +88,6 @@ function depthLimit(text: string): { valid: boolean } | undefined {
 }
 
 async function create(text: string, schema: CollectionSchema): Promise<{ id?: string; error?: ThreadsError }> {
-  const nothing = async (): Promise<undefined> => undefined
   try {
     const { id } = await createAction(utf8(text), {
       collection: 'Things',
@@ -103,4 +102,8 @@ async function create(text: string, schema: CollectionSchema): Promise<{ id?: st
     if (error instanceof ThreadsError) return { error }
     throw error
   }
+}
+
+async function nothing(): Promise<undefined> {
+  return undefined
 }
