@@ -38,11 +38,10 @@ async function startParts(config: Config, logger: Logger, parts: Parts): Promise
 
   const privateKey = await loadHostKey(config.repo, random)
   const net = await createNet({ store, privateKey, clock, random, logger }, netOptions(config))
-  parts.add('net', () => net.stop())
-
-  // Databases take their threads before the host listens, so that no record arrives without its owner.
+  // Databases take their threads before the host listens, and let go of them after: no record comes without its owner.
   const databases = await createDb({ net, store, clock, logger })
   parts.add('databases', () => databases.close())
+  parts.add('net', () => net.stop())
   await net.start()
 
   const api = createApi({ net, databases, clock, random, logger, options: apiOptions(config) })

@@ -31,10 +31,10 @@ export async function openHost(directory?: string): Promise<Host> {
   return {
     net,
     databases,
-    // In the order of a daemon that stops: what is above goes first.
+    // What brings work goes first: peers, then what works on records, then the disk.
     async close() {
-      await databases.close()
       await net.stop()
+      await databases.close()
       await store.close()
     },
   }
