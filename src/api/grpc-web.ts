@@ -29,7 +29,9 @@ export async function serveGrpcWeb(
   const contentType = headerOf(request, 'content-type') ?? ''
   const isText = contentType.startsWith('application/grpc-web-text')
   const write = (frame: Uint8Array) => writeTo(response, isText ? toBase64(frame) : frame, cancellation.signal)
-  const body = isText ? fromBase64(request) : request
+  // Left early, the request is drained, not destroyed: its connection serves the next one.
+  const chunks = request.iterator({ destroyOnReturn: false })
+  const body = isText ? fromBase64(chunks) : chunks
 
   response.writeHead(200, { 'content-type': contentType, ...cors.headers(request.headers) })
   const failure = await router.serve({

@@ -112,7 +112,8 @@ async function onlyRequest<Request>(codec: Codec<Request>, requests: AsyncIterab
 
 function decode<Message>(codec: Codec<Message>, bytes: Uint8Array): Message {
   try {
-    return codec.decode(new BinaryReader(bytes, strictText))
+    // Decoded bytes are views of what is decoded. A copy, so that no document kept in memory keeps the buffer of a socket.
+    return codec.decode(new BinaryReader(new Uint8Array(bytes), strictText))
   } catch (error) {
     if (error instanceof RpcError) throw error
     throw malformed('proto: cannot parse invalid wire-format data', error)

@@ -32,7 +32,10 @@ export const dbService: RpcService<keyof APIDefinition['methods']> = {
   methods: {
     getToken: bidi(rpc.getToken, getToken),
     newDB: unary(rpc.newDB, newDb),
-    newDBFromAddr: unary(rpc.newDBFromAddr, newDbFromAddr, { COLLECTION_NOT_FOUND: status.UNKNOWN }),
+    newDBFromAddr: unary(rpc.newDBFromAddr, newDbFromAddr, {
+      COLLECTION_NOT_FOUND: status.UNKNOWN,
+      THREAD_NOT_FOUND: status.UNKNOWN,
+    }),
     listDBs: unary(rpc.listDBs, listDbs),
     getDBInfo: unary(rpc.getDBInfo, getDbInfo),
     deleteDB: unary(rpc.deleteDB, deleteDb),
