@@ -36,10 +36,10 @@ async function startParts(config: Config, logger: Logger, parts: Parts): Promise
   const store = await openHostStore({ location, durability: config.durability, clock, random, logger })
   parts.add('store', () => store.close())
 
-  const privateKey = await loadHostKey(config.repo, random)
+  const privateKey = await loadHostKey(config.repo, random, store.journal.lastSeq === 0)
   const net = await createNet({ store, privateKey, clock, random, logger }, netOptions(config))
   // Databases take their threads before the host listens, and let go of them after: no record comes without its owner.
-  const databases = await createDb({ net, store, clock, logger })
+  const databases = await createDb({ net, store, clock, random, logger })
   parts.add('databases', () => databases.close())
   parts.add('net', () => net.stop())
   await net.start()

@@ -6,12 +6,13 @@ import { decodePrivateKey, generateKey, type PrivateKey } from '../src/core/keys
 
 /**
  * The key of the host, from the file `key` of the repository, which exists: a libp2p private-key protobuf, readable by its owner
- * only. A repository without the file gets a new key. Throws INVALID_KEY for a damaged file: the peer id, the tokens
- * and the own logs hang on it, so it is never replaced.
+ * only. A new repository gets a new key. Throws INVALID_KEY for a damaged file, and for a missing one where there is data:
+ * the peer id, the tokens and the own logs hang on it, so it is never replaced.
  */
-export async function loadHostKey(repo: string, random: Random): Promise<PrivateKey> {
+export async function loadHostKey(repo: string, random: Random, isNew: boolean): Promise<PrivateKey> {
   const file = join(repo, 'key')
   const stored = await readIfPresent(file)
+  if (stored === undefined && !isNew) throw lostKey(`${file} is missing, though the repository has data`)
   if (stored === undefined) {
     const key = generateKey(random)
     await writeDurably(repo, file, key.encoded)
@@ -20,11 +21,13 @@ export async function loadHostKey(repo: string, random: Random): Promise<Private
   try {
     return decodePrivateKey(stored)
   } catch (error) {
-    throw new ThreadsError('INVALID_KEY', `${file} is not a private key`, {
-      cause: error,
-      hint: 'Put the file back from a backup. Without it the host is another one to its peers.',
-    })
+    throw lostKey(`${file} is not a private key`, error)
   }
+}
+
+function lostKey(message: string, cause?: unknown): ThreadsError {
+  const hint = 'Put the file back from a backup. Without it the host is another one to its peers.'
+  return new ThreadsError('INVALID_KEY', message, { cause, hint })
 }
 
 async function readIfPresent(file: string): Promise<Uint8Array | undefined> {

@@ -31,7 +31,7 @@ async function readAll(daemon: Daemon, dbID: Uint8Array, collection: string): Pr
     const page = await daemon.client.find(dbID, collection, { sort: { fieldPath: '_id' }, seek, limit: PAGE })
     for (const text of page) {
       const document = JSON.parse(text) as Record<string, unknown> & { _id: string }
-      all.set(document._id, JSON.stringify(Object.entries(document).sort(([a], [b]) => (a < b ? -1 : 1))))
+      all.set(document._id, JSON.stringify(Object.entries(document).toSorted(([a], [b]) => (a < b ? -1 : 1))))
       seek = document._id
     }
     if (page.length < PAGE) return all

@@ -4,8 +4,8 @@
  */
 import { ThreadsError } from '../core/errors.ts'
 import type { EventData } from '../core/events.ts'
-import { parseInstance } from './instance-input.ts'
-import { type Document, diffPatch, documentBytes, member, parseStored, withMember } from './json.ts'
+import { instanceId, parseInstance } from './instance-input.ts'
+import { type Document, diffPatch, documentBytes, parseStored, withMember } from './json.ts'
 import type { CollectionSchema } from './schema/compile.ts'
 
 /** A write of a transaction: the event without its time. */
@@ -26,8 +26,7 @@ export interface ActionContext {
 /** Throws INVALID_INSTANCE, INSTANCE_EXISTS. */
 export async function createAction(bytes: Uint8Array, context: ActionContext): Promise<Action> {
   const sent = parseInstance(bytes)
-  const given = member(sent, '_id') ?? ''
-  const document = given === '' ? withMember(sent, '_id', context.newId()) : sent
+  const document = instanceId(sent) === '' ? withMember(sent, '_id', context.newId()) : sent
   context.schema.validate(document)
   const id = idOf(document)
   if ((await context.stored(id)) !== undefined) throw instanceExists()
@@ -86,9 +85,7 @@ function modified(document: Document, context: ActionContext): Document {
 }
 
 function idOf(document: Document): string {
-  const id = member(document, '_id')
-  if (typeof id !== 'string' || id === '') {
-    throw new ThreadsError('INVALID_INSTANCE', 'invalid instance: missing _id attribute')
-  }
+  const id = instanceId(document)
+  if (id === '') throw new ThreadsError('INVALID_INSTANCE', 'invalid instance: missing _id attribute')
   return id
 }

@@ -22,8 +22,11 @@ export class CollectionWrites {
     this.#components = components
   }
 
-  create(document: Uint8Array, reader: InstanceReader): Promise<Action> {
-    return createAction(document, this.#context(reader))
+  async createAll(documents: readonly Uint8Array[], reader: InstanceReader): Promise<Action[]> {
+    const context = this.#context(reader)
+    const actions: Action[] = []
+    for (const document of documents) actions.push(await createAction(document, context))
+    return actions
   }
 
   async saveAll(documents: readonly Uint8Array[], reader: InstanceReader): Promise<Action[]> {
@@ -54,14 +57,14 @@ export class CollectionWrites {
   }
 
   #context(reader: InstanceReader): ActionContext {
-    const { newId, modified } = this.#components
+    const components = this.#components
     return {
-      collection: this.#components.collection().name,
-      schema: this.#components.schema(),
+      collection: components.collection().name,
+      schema: components.schema(),
       stored: (id) => reader.stored(id),
       served: (id) => reader.served(id),
-      newId,
-      modified,
+      newId: () => components.newId(),
+      modified: () => components.modified(),
     }
   }
 }

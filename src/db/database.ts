@@ -1,12 +1,13 @@
-import { monotonicFactory } from 'ulid'
+import { monotonicFactory, type ULIDFactory } from 'ulid'
 import type { Caller } from '../core/caller.ts'
-import type { Clock } from '../core/clock.ts'
+import type { Clock, Random } from '../core/clock.ts'
 import { ThreadsError } from '../core/errors.ts'
 import { encodeEvents } from '../core/events.ts'
 import type { Logger } from '../core/logger.ts'
 import type { ThreadId } from '../core/thread-id.ts'
 import type { App, Draft, FoldContext, FoldOutcome, Net, OwnedThread, ThreadRecord } from '../net/index.ts'
-import type { ReadView, Snapshot } from '../store/ordered-store.ts'
+import type { HostStore } from '../store/host-store.ts'
+import type { ReadView } from '../store/ordered-store.ts'
 import { Mutex } from '../util/mutex.ts'
 import { type Action, refuseSecondCreate } from './actions.ts'
 import { CollectionWrites } from './collection-writes.ts'
@@ -46,9 +47,11 @@ import { LockedTransaction, SnapshotTransaction } from './transaction.ts'
 export interface DatabaseComponents {
   readonly net: Net
   readonly thread: OwnedThread
-  readonly snapshot: () => Snapshot
+  /** Stored state, of which read transactions take snapshots. */
+  readonly reads: HostStore['reads']
   readonly sandbox: Sandbox
   readonly clock: Clock
+  readonly random: Random
   readonly logger: Logger
   readonly options: ResolvedDbOptions
 }
@@ -64,13 +67,14 @@ export class ThreadDatabase implements Database, App {
   #transactionOpen = false
   readonly #closed = new AbortController()
   #definition: { appData: unknown; definition: DatabaseDefinition } | undefined
-  readonly #newId = monotonicFactory()
+  readonly #newId: ULIDFactory
   #lastModified = 0
 
   constructor(components: DatabaseComponents) {
-    const { thread, sandbox, clock, options } = components
+    const { thread, sandbox, clock, random, options } = components
     this.id = thread.id
     this.#components = components
+    this.#newId = monotonicFactory(() => unitInterval(random))
     this.#folder = new Folder({
       sandbox,
       clock,
@@ -139,7 +143,7 @@ export class ThreadDatabase implements Database, App {
 
   async readTransaction(name: string, options: CallOptions = {}): Promise<ReadTransaction> {
     collectionOf(this.definition, name)
-    const snapshot = this.#components.snapshot()
+    const snapshot = this.#components.reads.snapshot()
     const reader = this.#reader({ name, caller: options.caller ?? {} }, snapshot)
     return new SnapshotTransaction(reader, () => snapshot.close())
   }
@@ -215,9 +219,9 @@ export class ThreadDatabase implements Database, App {
     const { thread } = this.#components
     const { result, stored } = await this.#writeLock.run(() =>
       thread.write(async (draft) => {
-        const { result, actions } = await work(this.#reader(place, draft.view))
-        await this.#append(draft, actions, place.caller)
-        return result
+        const done = await work(this.#reader(place, draft.view))
+        await this.#append(draft, done.actions, place.caller)
+        return done.result
       }),
     )
     await stored
@@ -286,6 +290,12 @@ export class ThreadDatabase implements Database, App {
       logger.warn({ thread: this.id, error }, 'could not fold what waited for a transaction')
     })
   }
+}
+
+/** A number from 0 up to, not including, 1. */
+function unitInterval(random: Random): number {
+  const [byte = 0] = random(1)
+  return byte / 256
 }
 
 /** Doubles of the size of today's time in ns are 256 apart. */

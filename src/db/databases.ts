@@ -1,5 +1,5 @@
 import { type Address, threadIdOfAddress } from '../core/address.ts'
-import type { Clock } from '../core/clock.ts'
+import type { Clock, Random } from '../core/clock.ts'
 import { ThreadsError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import type { ThreadId } from '../core/thread-id.ts'
@@ -17,6 +17,7 @@ export interface DbComponents {
   readonly net: Net
   readonly store: HostStore
   readonly clock: Clock
+  readonly random: Random
   readonly logger: Logger
 }
 
@@ -136,10 +137,10 @@ class HostDatabases implements Databases {
   }
 
   async #attach(id: ThreadId): Promise<ThreadDatabase> {
-    const { net, store, sandbox, clock, logger } = this.#components
-    const database = await net.attach(id, (thread) => {
-      const snapshot = (): ReturnType<typeof store.reads.snapshot> => store.reads.snapshot()
-      return new ThreadDatabase({ net, thread, snapshot, sandbox, clock, logger, options: this.#options })
+    const { store, ...shared } = this.#components
+    const database = await shared.net.attach(id, (thread) => {
+      const { reads } = store
+      return new ThreadDatabase({ ...shared, thread, reads, options: this.#options })
     })
     this.#databases.set(id, database)
     await database.open()

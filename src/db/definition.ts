@@ -38,13 +38,20 @@ export function newDefinition(name: string): DatabaseDefinition {
 /** The definition in the owner's member of a thread row; `undefined` if the thread is no database. */
 export function readDefinition(appData: unknown): DatabaseDefinition | undefined {
   if (typeof appData !== 'object' || appData === null || !('kind' in appData) || appData.kind !== 'db') return undefined
-  const stored = appData as DatabaseDefinition
-  // CBOR gives small integers back as numbers.
+  const stored = appData as StoredDefinition
   const validators = stored.validators.map(({ collection, list }) => ({
     collection,
     list: list.map((entry) => ({ ...entry, since: BigInt(entry.since) })),
   }))
   return { ...stored, validators }
+}
+
+/** As it is read back: CBOR gives small integers as numbers. */
+type StoredDefinition = Omit<DatabaseDefinition, 'validators'> & {
+  readonly validators: readonly {
+    readonly collection: string
+    readonly list: readonly (Omit<ValidatorEntry, 'since'> & { readonly since: number | bigint })[]
+  }[]
 }
 
 /** Throws COLLECTION_NOT_FOUND. */

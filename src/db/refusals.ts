@@ -7,11 +7,11 @@ const MAX_LISTED = 1_000
 
 /** Records without effect, oldest first. */
 export async function listRefusals(view: ReadView, place: { thread: number; generation: number }): Promise<Refusal[]> {
-  const found: Refusal[] = []
+  const newestFirst: Refusal[] = []
   const range = { ...refusalRange(place.thread, place.generation), reverse: true, limit: MAX_LISTED }
   for await (const [key, value] of view.entries(range)) {
     const { position, message, keys } = decodeRefusal(key, value)
-    found.push({ logId: position.logId, counter: position.counter, reason: message, documents: keys })
+    newestFirst.push({ logId: position.logId, counter: position.counter, reason: message, documents: keys })
   }
-  return found.reverse()
+  return newestFirst.toReversed()
 }

@@ -37,8 +37,7 @@ export class SingleOperations implements Collection {
 
   create(documents: readonly DocumentBytes[]): Promise<string[]> {
     return this.#components.write(async (reader) => {
-      const actions: Action[] = []
-      for (const document of documents) actions.push(await this.#components.writes.create(document, reader))
+      const actions = await this.#components.writes.createAll(documents, reader)
       return { result: actions.map((action) => action.id), actions }
     })
   }

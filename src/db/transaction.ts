@@ -87,16 +87,12 @@ export class LockedTransaction implements WriteTransaction {
     return this.#use((reader) => reader.findById(id))
   }
 
-  /** Documents before one that is refused stay in the transaction, as go-threads does. */
+  /** If one document is refused, none of the call is kept. */
   create(documents: readonly DocumentBytes[]): Promise<string[]> {
     return this.#use(async (reader) => {
-      const ids: string[] = []
-      for (const document of documents) {
-        const action = await this.#components.writes.create(document, reader)
-        this.#actions.push(action)
-        ids.push(action.id)
-      }
-      return ids
+      const actions = await this.#components.writes.createAll(documents, reader)
+      this.#actions.push(...actions)
+      return actions.map((action) => action.id)
     })
   }
 

@@ -16,13 +16,13 @@ export { createNet, type NetComponents } from './net.ts'
 export type { NetOptions } from './options.ts'
 
 // What a program needs besides to run a net of its own.
-export { parseAddress } from '../core/address.ts'
+export { type Address, parseAddress } from '../core/address.ts'
 export { systemClock } from '../core/clock.ts'
 export { ThreadsError } from '../core/errors.ts'
 export { decodePrivateKey, generateKey, type PrivateKey } from '../core/keys.ts'
-export { silentLogger } from '../core/logger.ts'
-export { newThreadId } from '../core/thread-id.ts'
-export { newThreadKey, parseThreadKey } from '../core/thread-key.ts'
+export { type Logger, silentLogger } from '../core/logger.ts'
+export { newThreadId, type ThreadId } from '../core/thread-id.ts'
+export { newThreadKey, parseThreadKey, type ThreadKey } from '../core/thread-key.ts'
 export { openHostStore } from '../store/host-store.ts'
 
 /** Newest record of a log and its 1-based position; counter 0 and no CID for an empty log. */

@@ -13,7 +13,7 @@ import { mergeLog, storeNewThread } from './host-replica.ts'
 import type { NewThreadOptions } from './index.ts'
 import type { ResolvedNetOptions } from './options.ts'
 import type { PeerLog } from './replica.ts'
-import type { LogState } from './rows.ts'
+import type { LogState, ThreadState } from './rows.ts'
 import type { ThreadEntry, Threads } from './threads.ts'
 import type { Writer } from './writer.ts'
 
@@ -56,36 +56,42 @@ export class Membership {
     })
   }
 
-  /** Throws LOG_EXISTS if the caller, or the key he brings, has a log in the thread. */
+  /** Throws LOG_EXISTS if the log is here that the caller brings the key of; or, if he brings none, one of his. */
   refuseSecondLog(id: ThreadId, options: NewThreadOptions): void {
     const state = this.#components.threads.find(id)?.prepared
-    if (state === undefined) return
-    const ofKey = options.logKey === undefined ? undefined : state.logs.get(peerIdOf(publicPart(options.logKey)))
-    if (state.writers.has(this.writerOf(options.caller)) || ofKey?.managed === true) {
-      throw new ThreadsError('LOG_EXISTS', 'log already exists')
-    }
+    if (state !== undefined) this.#refuseSecondLog(state, options)
+  }
+
+  #refuseSecondLog({ logs, writers }: ThreadState, { caller, logKey }: NewThreadOptions): void {
+    const exists =
+      logKey === undefined
+        ? writers.has(this.writerOf(caller))
+        : logs.get(peerIdOf(publicPart(logKey)))?.managed === true
+    if (exists) throw new ThreadsError('LOG_EXISTS', 'log already exists')
   }
 
   /** The log a caller writes; made in the draft if he has none. */
-  ownLog(draft: ThreadDraft, caller: Caller, key?: PrivateKey | PublicKey): LogState {
-    const identity = this.writerOf(caller)
-    const known = draft.state.writers.get(identity)
-    if (known !== undefined) return draft.log(known)
-    const logKey = key ?? generateKey(this.#components.random)
-    const id = peerIdOf(publicPart(logKey))
+  ownLog(draft: ThreadDraft, caller: Caller): LogState {
+    const known = draft.state.writers.get(this.writerOf(caller))
+    return known === undefined ? this.#addLog(draft, caller, generateKey(this.#components.random)) : draft.log(known)
+  }
+
+  /** Makes the log of a key the one that the caller writes from now on. */
+  #addLog(draft: ThreadDraft, caller: Caller, key: PrivateKey | PublicKey): LogState {
+    const id = peerIdOf(publicPart(key))
     const log = draft.state.logs.get(id)
     draft.setLog({
       number: log?.number ?? draft.nextLogNumber(),
       id,
-      publicKey: publicPart(logKey),
-      privateKey: 'sign' in logKey ? logKey : undefined,
+      publicKey: publicPart(key),
+      privateKey: 'sign' in key ? key : undefined,
       managed: true,
       addresses: [...new Set([...(log?.addresses ?? []), peerAddress(this.#components.hostId)])],
       head: log?.head ?? { counter: 0, cid: undefined },
       cursor: log?.cursor ?? { counter: 0, time: 0n },
       row: log?.row ?? {},
     })
-    draft.setThread({ writers: new Map(draft.state.writers).set(identity, id) })
+    draft.setThread({ writers: new Map(draft.state.writers).set(this.writerOf(caller), id) })
     return draft.log(id)
   }
 
@@ -107,9 +113,10 @@ export class Membership {
   }
 
   #enter(draft: ThreadDraft, options: NewThreadOptions): void {
-    if (draft.state.writers.has(this.writerOf(options.caller)))
-      throw new ThreadsError('LOG_EXISTS', 'log already exists')
-    this.ownLog(draft, options.caller ?? {}, options.logKey)
+    const { caller = {}, logKey } = options
+    this.#refuseSecondLog(draft.state, options)
+    if (logKey === undefined) this.ownLog(draft, caller)
+    else this.#addLog(draft, caller, logKey)
     draft.setThread({ unsolicited: false })
     if (options.appData !== undefined) draft.setThread({ appData: options.appData })
   }

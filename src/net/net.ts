@@ -118,18 +118,22 @@ class HostNet implements Net {
   async addThread(address: Address, options: NewThreadOptions & { key: ThreadKey }): Promise<ThreadInfo> {
     const id = threadIdOfAddress(address)
     this.#membership.refuseSecondLog(id, options)
-    const peer = peerOf(address)
+    const hostAddress = address.slice(0, address.lastIndexOf(`/thread/${id}`)) as Address
+    const peer = hostAddress.length === 0 ? undefined : peerIdOfAddress(hostAddress)
+    if (peer === undefined) throw new ThreadsError('INVALID_ADDRESS', 'invalid p2p multiaddr')
     if (peer === this.hostId) {
       if (this.#threads.find(id) === undefined) {
         throw new ThreadsError('THREAD_NOT_FOUND', 'cannot retrieve thread from self: thread not found')
       }
       return this.#info(await this.#membership.join(id, { ...options, logs: [] }))
     }
-    await this.#rememberPeer(peer, address)
+    await this.#rememberPeer(peer, hostAddress)
     const logs = await this.#replication.getLogs(peer, id, { serviceKey: options.key.service, ...signalOf(options) })
     const entry = await this.#membership.join(id, { ...options, logs })
     entry.proven.add(peer)
-    this.#pullInBackground(id)
+    // A log that was written elsewhere is continued only from its end.
+    if (options.logKey !== undefined) await this.#replication.pullThread(id, signalOf(options))
+    else this.#pullInBackground(id)
     return this.#info(entry)
   }
 
@@ -202,12 +206,9 @@ class HostNet implements Net {
   }
 
   subscribe(options: CallerOptions & { threads?: readonly ThreadId[] } = {}): AsyncIterable<ThreadRecord> {
-    const { threads, signal } = options
-    const wanted = threads === undefined || threads.length === 0 ? undefined : new Set(threads)
-    return recordFeed(
-      { journal: this.journal, threads: this.#threads, records: this.#records },
-      { ...signalOf({ ...(signal === undefined ? {} : { signal }) }), ...(wanted === undefined ? {} : { wanted }) },
-    )
+    const { threads = [] } = options
+    const components = { journal: this.journal, threads: this.#threads, records: this.#records }
+    return recordFeed(components, { ...signalOf(options), wanted: new Set(threads) })
   }
 
   ownedThreads(): { id: ThreadId; appData: unknown }[] {
@@ -301,7 +302,7 @@ class HostNet implements Net {
 
 function peerOf(address: Address): PeerId {
   const peer = peerIdOfAddress(address)
-  if (peer === undefined) throw new ThreadsError('INVALID_ADDRESS', 'invalid p2p multiaddr')
+  if (peer === undefined) throw new ThreadsError('INVALID_ADDRESS', 'protocol not found in multiaddr')
   return peer
 }
 

@@ -14,10 +14,10 @@ export interface RecordFeedComponents {
 /** Records of a move of a head that are read at once. */
 const PAGE = { maxRecords: 100, maxBytes: 4 * 1024 * 1024 }
 
-/** Records as they are stored, from now on. */
+/** Records as they are stored, from now on; of the `wanted` threads, or of all if there are none. */
 export async function* recordFeed(
   components: RecordFeedComponents,
-  options: AbortOptions & { wanted?: ReadonlySet<ThreadId> },
+  options: AbortOptions & { wanted: ReadonlySet<ThreadId> },
 ): AsyncGenerator<ThreadRecord> {
   const { journal, threads, records } = components
   const { wanted, ...abort } = options
@@ -26,7 +26,7 @@ export async function* recordFeed(
     if (update.kind === 'resync') return
     const { thread, heads } = update.commit
     const state = threads.byNumber(thread)?.stored
-    if (state === undefined || (wanted !== undefined && !wanted.has(state.id))) continue
+    if (state === undefined || (wanted.size > 0 && !wanted.has(state.id))) continue
     for (const log of state.logs.values()) {
       for (const { from, to } of heads.filter((move) => move.log === log.number)) {
         for (let counter = from; counter < to; ) {

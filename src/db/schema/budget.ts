@@ -2,6 +2,8 @@
 const MAX_WORK = 10_000_000
 /** A step takes as long as looking at so many characters. */
 export const STEP_WORK = 20
+/** So does compiling a character of a pattern. */
+export const PATTERN_WORK = 50
 
 /** Ends validations that would hold up the process: schemas can make the work grow exponentially. */
 export class Budget {

@@ -107,8 +107,13 @@ function hostOf(text: string): string {
 function isUriTemplate(text: string): boolean {
   if (NEVER_IN_URI.test(text)) return false
   const path = text.split(/[?#]/, 1)[0] ?? ''
-  const rest = path.replaceAll(/\{[^}]*\}/g, '')
-  return !rest.includes('{')
+  let open = path.indexOf('{')
+  while (open !== -1) {
+    const close = path.indexOf('}', open)
+    if (close === -1) return false
+    open = path.indexOf('{', close)
+  }
+  return true
 }
 
 function isRelativePointer(text: string): boolean {

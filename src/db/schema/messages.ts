@@ -85,10 +85,10 @@ function arranged(errors: readonly Violation[]): Violation[] {
     const { counts = [], passing = 0 } = error.params
     const branches: Violation[][] = []
     for (const count of counts.toReversed()) {
-      branches.unshift(errors.slice(end - count, end))
+      branches.unshift(arranged(errors.slice(end - count, end)))
       end -= count
     }
-    units.push(passing > 0 ? [error] : [error, ...arranged(closest(branches, error.instancePath))])
+    units.push(passing > 0 ? [error] : [error, ...closest(branches, error.instancePath)])
   }
   const mistyped = new Set(units.flatMap(([head]) => (head?.keyword === 'type' ? [placeOf(head)] : [])))
   return units.toReversed().flatMap((unit) => {
@@ -99,15 +99,11 @@ function arranged(errors: readonly Violation[]): Violation[] {
 
 /** A branch for values of another type is further off than any other; then fewer violations are closer. */
 function closest(branches: readonly Violation[][], place: string): Violation[] {
-  const distance = (branch: readonly Violation[]): number =>
-    branch.some(({ keyword, instancePath }) => keyword === 'type' && instancePath === place)
-      ? Number.POSITIVE_INFINITY
-      : branch.length
-  return branches.toSorted((a, b) => distanceDifference(distance(a), distance(b)))[0] ?? []
-}
-
-function distanceDifference(a: number, b: number): number {
-  return a === b ? 0 : a - b
+  const fitting = branches.filter(
+    (branch) => !branch.some((each) => each.keyword === 'type' && each.instancePath === place),
+  )
+  const comparable = fitting.length > 0 ? fitting : branches
+  return comparable.toSorted((a, b) => a.length - b.length)[0] ?? []
 }
 
 /** A value and the schema it was held against. Of a value of a wrong type nothing else is told. */

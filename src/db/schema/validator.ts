@@ -1,12 +1,12 @@
 import { Ajv, type ErrorObject, type Options, type ValidateFunction } from 'ajv'
 import { ThreadsError } from '../../core/errors.ts'
 import type { Document } from '../json.ts'
-import { Budget, BudgetExceeded } from './budget.ts'
+import { Budget, BudgetExceeded, PATTERN_WORK } from './budget.ts'
 import { FORMATS } from './formats.ts'
 import { ownKeywords } from './keywords.ts'
 import { describeErrors } from './messages.ts'
 import { invalidSchema, type SchemaNode } from './normalise.ts'
-import { LinearPattern } from './patterns.ts'
+import { isPattern, LinearPattern } from './patterns.ts'
 import { prepareSchema } from './prepare.ts'
 
 /** Throws INVALID_INSTANCE if a document does not fit the schema. */
@@ -70,9 +70,14 @@ function malformedText({ instancePath, keyword }: ErrorObject): string {
 }
 
 function createAjv(budget: Budget): Ajv {
+  const regex = (text: string): boolean => {
+    budget.spend(text.length * PATTERN_WORK)
+    return isPattern(text)
+  }
   const compilePattern = (pattern: string): LinearPattern => new LinearPattern(pattern, budget)
   const ajv = new Ajv({
     ...OPTIONS,
+    formats: { ...FORMATS, regex },
     meta: false,
     validateSchema: false,
     allErrors: true,

@@ -145,7 +145,8 @@ class Libp2pHost implements PeerHost {
     try {
       await this.#node.start()
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause)
+      const message = cause instanceof Error ? cause.message : String(cause)
+      const reason = /listen E[^\n]*/.exec(message)?.[0] ?? message
       throw new ThreadsError('INVALID_ADDRESS', `cannot listen at ${this.#listen.join(', ')}: ${reason}`, { cause })
     }
   }
