@@ -291,16 +291,17 @@ describe('stored bytes', () => {
   })
 })
 
+/** A read filter that hides an instance and a member. */
+const serve: FindSource['serve'] = async (stored) =>
+  stored.map((bytes) => {
+    const { secret: _, ...shown } = JSON.parse(textOfUtf8(bytes))
+    return shown.a === 1 ? undefined : utf8(JSON.stringify(shown))
+  })
+
 describe('a read filter', () => {
   const documents = new Map(
     ['a', 'b', 'c', 'd'].map((id, i): [string, string] => [id, JSON.stringify({ _id: id, a: i, secret: 9 - i })]),
   )
-  const serve: FindSource['serve'] = async (stored) =>
-    stored.map((bytes) => {
-      const { secret: _, ...shown } = JSON.parse(textOfUtf8(bytes))
-      return shown.a === 1 ? undefined : utf8(JSON.stringify(shown))
-    })
-
   test('hides instances before they are matched, skipped and limited', async () => {
     const source = { ...(await collectionOf(documents)), serve }
     const found = await textsFound({ skip: 1, limit: 2 }, source)
