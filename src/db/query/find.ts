@@ -40,7 +40,8 @@ export async function find(query: Query, source: FindSource): Promise<Uint8Array
   const place = { ...source, filtered: source.serve !== undefined }
   const plan = planQuery(query, place)
   if (plan === undefined) return []
-  const { skip = 0, limit = 0 } = query
+  const { limit = 0 } = query
+  const skip = Math.max(query.skip ?? 0, 0)
   const sortPath = place.filtered || query.sort?.path !== ID_PATH ? query.sort?.path : undefined
   const ranking = new Ranking<Found>(limit > 0 ? skip + limit : Number.POSITIVE_INFINITY, resultOrder(query, sortPath))
   const readsDocuments = sortPath !== undefined || !matchesAll(query)

@@ -4,6 +4,7 @@ import { prefixRange } from '../../store/key-codec.ts'
 import type { KeyRange } from '../../store/ordered-store.ts'
 import type { IndexDefinition } from '../indexes/definition.ts'
 import { encodeComponent, indexPrefix, type IndexPlace, isCut } from '../indexes/entry.ts'
+import { MAX_INSTANCE_ID_BYTES } from '../fold/constants.ts'
 import { instanceKey, instanceRange } from '../rows.ts'
 import { ID_PATH } from './path.ts'
 import type { Criterion, Query } from './query.ts'
@@ -29,7 +30,7 @@ export interface Plan {
 /** `undefined` if nothing can be found. */
 export function planQuery(query: Query, place: PlanPlace): Plan | undefined {
   const { index: wished, sort } = query
-  if (wished !== undefined && wished !== ID_PATH && !place.indexes.some((each) => pathOf(each) === wished)) {
+  if (wished && wished !== ID_PATH && !place.indexes.some((each) => pathOf(each) === wished)) {
     return undefined
   }
   const instances = instancesOf(query, place)
@@ -59,7 +60,9 @@ function instancesOf(query: Query, place: PlanPlace): KeyRange | undefined {
   if (query.seek) bounds.push({ path: ID_PATH, operation: descending ? 'le' : 'ge', value: query.seek })
   for (const { operation, value } of bounds) {
     if (typeof value !== 'string') return undefined
-    narrow(range, prefixRange(instanceKey(thread, generation, { collection, id: value })), operation)
+    // No id is as long as this part of a longer text, so that both compare alike to all ids.
+    const id = value.slice(0, MAX_INSTANCE_ID_BYTES + 1)
+    narrow(range, prefixRange(instanceKey(thread, generation, { collection, id })), operation)
   }
   if (compareBytes(range.gte, range.lt) >= 0) return undefined
   return { ...range, reverse: descending && !filtered }

@@ -253,6 +253,11 @@ describe('an index', () => {
     expect(await find({ ands: [{ path: 'a', operation: 'eq', value: 1 }] }, descending)).toHaveLength(1)
   })
 
+  test('of the empty path is no wish, and numbers below 0 are none', async () => {
+    const source = await collectionOf(new Map([['a', '{"_id":"a"}']]))
+    expect(await find({ index: '', seek: '', limit: -1, skip: -1 }, source)).toHaveLength(1)
+  })
+
   test('wished by a path that is not indexed gives nothing', async () => {
     const source = await collectionOf(new Map([['a', '{"_id":"a","c":1}']]))
     expect(await find({ index: 'c' }, source)).toEqual([])
@@ -267,6 +272,14 @@ describe('ids', () => {
     const query: Query = { ands: [{ path: '_id', operation: 'eq', value: 'i0500' }] }
     expect(await find(query, { ...source, view })).toHaveLength(1)
     expect(reads).toEqual({ rows: 0, entries: 1 })
+  })
+
+  test('texts much longer than an id may be compare to ids', async () => {
+    const source = await collectionOf(new Map(['a', 'b', 'c'].map((id) => [id, JSON.stringify({ _id: id })])))
+    const seek = 'b'.repeat(100_000)
+    expect(await textsFound({ seek }, source)).toEqual(['{"_id":"c"}'])
+    expect(await textsFound({ ands: [{ path: '_id', operation: 'lt', value: seek }] }, source)).toHaveLength(2)
+    expect(await textsFound({ ands: [{ path: '_id', operation: 'eq', value: seek }] }, source)).toEqual([])
   })
 
   test('instances of other collections, threads and generations are not found', async () => {
