@@ -1,16 +1,17 @@
 import {
+  logVerbosity,
   Metadata,
   Server,
   ServerCredentials,
   type ServerDuplexStream,
   type ServiceDefinition,
   type ServerUnaryCall,
+  setLogVerbosity,
   type sendUnaryData,
   type UntypedHandleCall,
 } from '@grpc/grpc-js'
 import { once } from 'node:events'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Clock } from '../core/clock.ts'
 import { Cancellation } from './cancellation.ts'
 import { type RpcError, tooLarge } from './errors.ts'
 import type { HostPort, ResolvedApiOptions } from './options.ts'
@@ -29,15 +30,15 @@ const TURNS_TO_RESET = 4
 type UnaryCall = ServerUnaryCall<Buffer, Buffer>
 type StreamCall = ServerDuplexStream<Buffer, Buffer>
 
-export type GrpcServerOptions = Pick<ResolvedApiOptions, 'maxMessageBytes' | 'stopTimeoutMs'> & {
-  readonly clock: Clock
-}
+export type GrpcServerOptions = Pick<ResolvedApiOptions, 'maxMessageBytes' | 'stopTimeoutMs'>
 
 /** Serves the methods of a router to gRPC clients over HTTP/2, without TLS. */
 export class GrpcServer {
   readonly #router: Router
   readonly #options: GrpcServerOptions
   readonly #server: Server
+  /** Where it listens. */
+  #authority: string | undefined
 
   constructor(router: Router, options: GrpcServerOptions) {
     this.#router = router
@@ -59,21 +60,26 @@ export class GrpcServer {
 
   /** Answers where it listens. */
   async start({ host, port }: HostPort): Promise<HostPort> {
-    const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+    // It would write of failures that are thrown as well, past the logger.
+    setLogVerbosity(logVerbosity.NONE)
+    const name = host.includes(':') ? `[${host}]` : host
+    const authority = `${name}:${port}`
     const bound = await new Promise<number>((resolve, reject) => {
       this.#server.bindAsync(authority, ServerCredentials.createInsecure(), (cause, boundPort) => {
         if (cause === null) resolve(boundPort)
         else reject(new Error(`cannot serve gRPC on ${authority}: ${cause.message}`, { cause }))
       })
     })
+    this.#authority = `${name}:${bound}`
     return { host, port: bound }
   }
 
   /** Takes no more calls, waits for those under way as long as the options allow, then breaks them off. */
   async stop(): Promise<void> {
-    const cancelTimer = this.#options.clock.after(this.#options.stopTimeoutMs, () => this.#server.forceShutdown())
+    // Not forceShutdown, which forgets connections while channelz is off.
+    if (this.#authority !== undefined) this.#server.drain(this.#authority, this.#options.stopTimeoutMs)
+    this.#authority = undefined
     await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))
-    cancelTimer()
   }
 
   #implementationOf(service: RpcService): Record<string, UntypedHandleCall> {

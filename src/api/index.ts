@@ -37,7 +37,7 @@ export function createApi({ logger: parent, options: given, fallback, ...compone
   const { clock } = components
   const services = [dbService, netService, healthService([dbService.name, netService.name])]
   const router = createRouter(services, { ...components, logger })
-  const grpc = new GrpcServer(router, { ...options, clock })
+  const grpc = new GrpcServer(router, options)
   const web = new WebServer(router, { ...options, clock, ...(fallback === undefined ? {} : { fallback }) })
 
   return {

@@ -56,6 +56,7 @@ export type Outcome =
   | { readonly kind: 'open'; readonly replies: Fields[] }
   | ({ readonly kind: 'over'; readonly replies: Fields[] } & RpcStatus)
 
+const VECTORS = new URL('../interop/vectors/', import.meta.url)
 /** Ports of the two hosts the script was made with. */
 const SCRIPT_PORTS = [7100, 7103]
 /** The identity that `$TOKEN` and challenges are for. */
@@ -66,9 +67,7 @@ const BYTE_FIELDS: ReadonlySet<string> = new Set(
   'dbID threadID threadIDs recordID logID instances queryJSON schema signature'.split(' '),
 )
 
-export const SCRIPT: Script = JSON.parse(
-  readFileSync(new URL('../interop/vectors/rpc-errors.json', import.meta.url), 'utf8'),
-)
+export const SCRIPT: Script = JSON.parse(readFileSync(new URL('rpc-errors.json', VECTORS), 'utf8'))
 
 /** Runs cases of the script on two daemons, over one transport. */
 export class ScriptRunner {
