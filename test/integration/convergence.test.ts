@@ -106,7 +106,7 @@ describe('a record without effect', () => {
     const ofA = await a.databases.create(newThreadId('raw', randomBytes), { collections: [CONFIG] })
     const refuseOdd = { ...CONFIG, writeValidator: "return event.patch.json_patch.a % 2 === 0 || 'odd'" }
     const ofB = await joinFrom(b, ofA, refuseOdd)
-    for (const a of [0, 1, 2]) await ofA.collection('Note').create([encode({ _id: `n${a}`, a })])
+    for (const n of [0, 1, 2]) await ofA.collection('Note').create([encode({ _id: `n${n}`, a: n })])
     await expect.poll(() => ofB.collection('Note').has(['n2']), { timeout: TIMEOUT_MS }).toBe(true)
     expect(await ofB.collection('Note').has(['n1'])).toBe(false)
     expect(await ofB.refusals()).toMatchObject([

@@ -30,7 +30,7 @@ function addressOf(info: ThreadInfo): ThreadInfo['addresses'][number] {
 
 async function counters(net: Net, info: ThreadInfo): Promise<number[]> {
   const { logs } = await net.getThread(info.id)
-  return logs.map((log) => log.head.counter).toSorted()
+  return logs.map((log) => log.head.counter).toSorted((x, y) => x - y)
 }
 
 afterEach(async () => {
