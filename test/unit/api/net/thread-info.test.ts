@@ -14,7 +14,7 @@ const logKey = keyFromSeed(new Uint8Array(32).fill(4))
 const address = parseAddress('/ip4/127.0.0.1/tcp/4006')
 const cid = cidOf(Uint8Array.of(0xa0))
 
-function infoWith(head: Head, privateKey: ThreadInfo['logs'][number]['privateKey'] = undefined): ThreadInfo {
+function infoWith(head: Head, privateKey?: ThreadInfo['logs'][number]['privateKey']): ThreadInfo {
   const log = { id: peerIdOf(logKey.publicKey), publicKey: logKey.publicKey, privateKey, addresses: [address], head }
   return { id: newThreadId('raw', fixedRandom), key: newThreadKey(fixedRandom), logs: [log], addresses: [address] }
 }
