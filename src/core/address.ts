@@ -5,7 +5,7 @@
  */
 import { registry, V } from '@multiformats/multiaddr'
 import { BoundedCache } from './bounded-cache.ts'
-import { bytesKey, concatBytes, textOfUtf8, utf8 } from './bytes.ts'
+import { bytesKey, concatBytes, copyBytes, textOfUtf8, utf8 } from './bytes.ts'
 import { ThreadsError } from './errors.ts'
 import { type PeerId, parsePeerId, peerIdFromBytes, peerIdToBytes } from './peer-id.ts'
 import { parseThreadId, type ThreadId, threadIdFromBytes, threadIdToBytes } from './thread-id.ts'
@@ -170,7 +170,7 @@ function componentsOfBytes(bytes: Uint8Array): Component[] {
     }
     if (size > bytes.length - start) throw invalid(`invalid value for size ${bytes.length - start}`)
     offset = start + size
-    parts.push(hasValue(protocol) ? component(protocol, bytes.slice(start, offset)) : component(protocol))
+    parts.push(hasValue(protocol) ? component(protocol, copyBytes(bytes, start, offset)) : component(protocol))
   }
   return parts
 }

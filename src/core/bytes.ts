@@ -6,6 +6,11 @@ const HEX: string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16)
 
 export const EMPTY_BYTES: Uint8Array = new Uint8Array(0)
 
+/** A copy of a part, never a view: `slice` of a node Buffer shares its memory. */
+export function copyBytes(bytes: Uint8Array, start = 0, end: number = bytes.length): Uint8Array {
+  return new Uint8Array(bytes.subarray(start, end))
+}
+
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false

@@ -1,5 +1,5 @@
 import type { CID } from 'multiformats/cid'
-import { textOfUtf8 } from './bytes.ts'
+import { copyBytes, textOfUtf8 } from './bytes.ts'
 import { canonicalise } from './canonical-cbor.ts'
 import {
   CBOR_ARRAY,
@@ -57,7 +57,7 @@ export class CborReader {
     if (this.#skipNull()) return undefined
     const length = this.#head(CBOR_BYTES, 'byte string')
     this.#pos += length
-    return this.#bytes.slice(this.#pos - length, this.#pos)
+    return copyBytes(this.#bytes, this.#pos - length, this.#pos)
   }
 
   /** Of the item next, without consuming it. */
@@ -92,7 +92,7 @@ export class CborReader {
   any(): Uint8Array {
     const from = this.#pos
     this.#skip()
-    return this.#bytes.slice(from, this.#pos)
+    return copyBytes(this.#bytes, from, this.#pos)
   }
 
   #skip(): void {

@@ -15,7 +15,7 @@ import {
   verify,
 } from 'node:crypto'
 import { BoundedCache } from './bounded-cache.ts'
-import { bytesKey, concatBytes, fromHex, toHex } from './bytes.ts'
+import { bytesKey, concatBytes, copyBytes, fromHex, toHex } from './bytes.ts'
 import type { Random } from './clock.ts'
 import { ThreadsError } from './errors.ts'
 
@@ -124,7 +124,7 @@ export function aesGcmDecrypt(key: Uint8Array, sealed: Uint8Array): Uint8Array |
 }
 
 function hasSmallOrder(publicKey: Uint8Array): boolean {
-  const point = publicKey.slice()
+  const point = copyBytes(publicKey)
   point[31] = (point[31] ?? 0) & 0x7f
   return SMALL_ORDER.has(toHex(point))
 }

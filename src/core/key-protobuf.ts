@@ -1,5 +1,5 @@
 /** The two-field protobuf around libp2p keys, read with the checks and texts of the Go library (they reach clients). */
-import { concatBytes } from './bytes.ts'
+import { concatBytes, copyBytes } from './bytes.ts'
 import { ThreadsError } from './errors.ts'
 import { encodeVarint, readVarint } from './varint.ts'
 
@@ -68,7 +68,7 @@ function readField(name: string, bytes: Uint8Array, offset: number): Field {
     case LENGTH_DELIMITED: {
       const length = fieldVarint(bytes, tag.end)
       const end = inside(bytes, length.end + Number(length.value))
-      return { ...field, data: bytes.slice(length.end, end), end }
+      return { ...field, data: copyBytes(bytes, length.end, end), end }
     }
     default:
       throw invalid(`proto: illegal wireType ${wireType}`)

@@ -1,5 +1,5 @@
 import { BoundedCache } from './bounded-cache.ts'
-import { bytesKey, concatBytes, equalBytes, fromHex } from './bytes.ts'
+import { bytesKey, concatBytes, copyBytes, equalBytes, fromHex } from './bytes.ts'
 import type { Random } from './clock.ts'
 import { ed25519PublicKey, ed25519Sign, ed25519Verify, spkiVerifier, type VerifySha256 } from './crypto.ts'
 import { ThreadsError } from './errors.ts'
@@ -49,11 +49,11 @@ export function decodePrivateKey(protobuf: Uint8Array): PrivateKey {
   if (data.length !== 2 * KEY_BYTES && data.length !== 3 * KEY_BYTES) {
     throw new ThreadsError('INVALID_KEY', `expected ed25519 data size to be 64 or 96, got ${data.length}`)
   }
-  const publicHalf = data.slice(KEY_BYTES, 2 * KEY_BYTES)
+  const publicHalf = copyBytes(data, KEY_BYTES, 2 * KEY_BYTES)
   if (data.length === 3 * KEY_BYTES && !equalBytes(publicHalf, data.subarray(2 * KEY_BYTES))) {
     throw new ThreadsError('INVALID_KEY', 'expected redundant ed25519 public key to be redundant')
   }
-  return privateKeyOf(data.slice(0, KEY_BYTES), publicHalf)
+  return privateKeyOf(copyBytes(data, 0, KEY_BYTES), publicHalf)
 }
 
 export function generateKey(random: Random): PrivateKey {
@@ -63,7 +63,7 @@ export function generateKey(random: Random): PrivateKey {
 /** The Ed25519 key of a 32-byte seed. Throws INVALID_KEY for another length. */
 export function keyFromSeed(seed: Uint8Array): PrivateKey {
   if (seed.length !== KEY_BYTES) throw new ThreadsError('INVALID_KEY', `seed of ${seed.length} bytes, expected 32`)
-  return privateKeyOf(seed.slice(), ed25519PublicKey(seed))
+  return privateKeyOf(copyBytes(seed), ed25519PublicKey(seed))
 }
 
 function privateKeyOf(seed: Uint8Array, publicHalf: Uint8Array): PrivateKey {

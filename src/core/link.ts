@@ -1,6 +1,7 @@
 /** Content identifiers. Blocks of logs are named by version 1, dag-cbor, sha2-256. */
 import { CID } from 'multiformats/cid'
 import { Digest } from 'multiformats/hashes/digest'
+import { copyBytes } from './bytes.ts'
 import { malformedCbor } from './cbor-head.ts'
 import { sha256 } from './crypto.ts'
 import { ThreadsError } from './errors.ts'
@@ -25,9 +26,9 @@ export function cidOf(block: Uint8Array): CID {
 
 /** Reads the binary form. Throws INVALID_ID. */
 export function cidFromBytes(bytes: Uint8Array): CID {
-  if (isBlockCid(bytes)) return blockCid(bytes.slice())
+  if (isBlockCid(bytes)) return blockCid(copyBytes(bytes))
   try {
-    return CID.decode(bytes.slice())
+    return CID.decode(copyBytes(bytes))
   } catch (cause) {
     throw new ThreadsError('INVALID_ID', 'malformed CID', { cause })
   }

@@ -1,6 +1,6 @@
 import { base58btc } from 'multiformats/bases/base58'
 import { BoundedCache } from './bounded-cache.ts'
-import { bytesKey, concatBytes } from './bytes.ts'
+import { bytesKey, concatBytes, copyBytes } from './bytes.ts'
 import { sha256 } from './crypto.ts'
 import { ThreadsError } from './errors.ts'
 import { decodePublicKey, type PublicKey } from './keys.ts'
@@ -48,7 +48,7 @@ export function peerIdFromBytes(bytes: Uint8Array): PeerId {
   splitMultihash(bytes)
   const id = base58btc.baseEncode(bytes) as PeerId
   textOf.set(key, id)
-  bytesOf.set(id, bytes.slice())
+  bytesOf.set(id, copyBytes(bytes))
   return id
 }
 

@@ -1,4 +1,4 @@
-import { concatBytes, equalBytes } from './bytes.ts'
+import { concatBytes, copyBytes, equalBytes } from './bytes.ts'
 import type { Random } from './clock.ts'
 import { ThreadsError } from './errors.ts'
 import { decodeMultibase, encodeBase32 } from './multibase.ts'
@@ -17,14 +17,14 @@ export function parseThreadKey(text: string): ThreadKey {
 
 /** The service key, then the read key if there is one. Throws INVALID_KEY for another length. */
 export function threadKeyFromBytes(bytes: Uint8Array): ThreadKey {
-  const service = bytes.slice(0, SYMMETRIC_KEY_BYTES)
+  const service = copyBytes(bytes, 0, SYMMETRIC_KEY_BYTES)
   if (bytes.length === SYMMETRIC_KEY_BYTES) return { service }
-  if (bytes.length === 2 * SYMMETRIC_KEY_BYTES) return { service, read: bytes.slice(SYMMETRIC_KEY_BYTES) }
+  if (bytes.length === 2 * SYMMETRIC_KEY_BYTES) return { service, read: copyBytes(bytes, SYMMETRIC_KEY_BYTES) }
   throw new ThreadsError('INVALID_KEY', 'invalid key')
 }
 
 export function threadKeyToBytes(key: ThreadKey): Uint8Array {
-  return key.read === undefined ? key.service.slice() : concatBytes(key.service, key.read)
+  return key.read === undefined ? copyBytes(key.service) : concatBytes(key.service, key.read)
 }
 
 /** Multibase base32. */
