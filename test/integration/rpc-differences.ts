@@ -123,6 +123,8 @@ const OF_DOCUMENTS: readonly Difference[] = [
       'Create: create "{"',
       'Create: create "{\\"_id\\":\\"x\\"} x"',
       'Save: not JSON',
+      'Save: an array',
+      'Save: a string',
       'Save: empty bytes',
       'Verify: not JSON',
     ],
