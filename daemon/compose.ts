@@ -39,7 +39,7 @@ async function startParts(config: Config, logger: Logger, parts: Parts): Promise
   const privateKey = await loadHostKey(config.repo, random, store.journal.lastSeq === 0)
   const net = await createNet({ store, privateKey, clock, random, logger }, netOptions(config))
   // Databases take their threads before the host listens, and let go of them after: no record comes without its owner.
-  const databases = await createDb({ net, store, clock, random, logger })
+  const databases = await createDb({ net, store, clock, random, logger }, dbOptions(config))
   parts.add('databases', () => databases.close())
   parts.add('net', () => net.stop())
   await net.start()
@@ -72,6 +72,10 @@ function netOptions(config: Config): Parameters<typeof createNet>[1] {
     pullIntervalMs: config.netPullingInterval,
     replicateFor: config.replicateFor,
   }
+}
+
+function dbOptions(config: Config): Parameters<typeof createDb>[1] {
+  return { transactionIdleMs: config.transactionIdle, transactionTotalMs: config.transactionTotal }
 }
 
 function apiOptions(config: Config): Parameters<typeof createApi>[0]['options'] {

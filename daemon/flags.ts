@@ -24,6 +24,8 @@ export interface Config {
   maxMessageBytes: number
   corsOrigins: readonly string[]
   replicateFor: 'anyone' | 'none'
+  transactionIdle: number
+  transactionTotal: number
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -68,6 +70,8 @@ export const FLAGS: { readonly [Name in keyof Config]: Flag<Config[Name]> } = {
     parse: parseOrigins,
   },
   replicateFor: oneOf(['anyone', 'none'], 'whose unknown threads are kept when another host asks'),
+  transactionIdle: duration('10s', ['1ms', '24h'], 'how long a write transaction may be idle before it is aborted'),
+  transactionTotal: duration('30s', ['1ms', '24h'], 'how long a write transaction may take before it is aborted'),
 }
 
 /** Flags of go-threads that mean nothing here. Given ones are named in a warning, or refused. */
