@@ -19,6 +19,8 @@ export interface DbComponents {
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
+  /** What runs validators and read filters. Default: QuickJS on worker threads. It is closed with the databases. */
+  readonly sandbox?: Sandbox
 }
 
 const DEFAULT_NAME = 'unnamed'
@@ -27,10 +29,8 @@ const DEFAULT_NAME = 'unnamed'
 export async function createDb(components: DbComponents, options: DbOptions = {}): Promise<Databases> {
   const resolved = resolveDbOptions(options)
   const logger = components.logger.child('db')
-  const databases = new HostDatabases(
-    { ...components, logger, sandbox: createSandbox({ logger, clock: components.clock }) },
-    resolved,
-  )
+  const { sandbox = createSandbox({ logger, clock: components.clock }) } = components
+  const databases = new HostDatabases({ ...components, logger, sandbox }, resolved)
   await databases.open()
   return databases
 }

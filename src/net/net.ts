@@ -27,7 +27,7 @@ import { PeerAddresses } from './peer-addresses.ts'
 import { Receiver } from './receive.ts'
 import { recordFeed } from './record-feed.ts'
 import { RecordReader } from './record-reader.ts'
-import { createReplication, type Replication } from './replication/replication.ts'
+import { createReplication, type PeerLink, type Replication } from './replication/replication.ts'
 import { type ThreadEntry, Threads } from './threads.ts'
 import { Writer } from './writer.ts'
 
@@ -35,9 +35,17 @@ export interface NetComponents {
   readonly store: HostStore
   /** Key of the host: its peer id, its identity, and what signs its tokens. */
   readonly privateKey: PrivateKey
+  /** Default: libp2p, with the options that concern it. */
+  readonly network?: PeerNetwork
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
+}
+
+/** A network of another kind than libp2p, as simulations have. */
+export interface PeerNetwork {
+  readonly host: PeerHost
+  readonly link: PeerLink
 }
 
 /** Opens the net layer over a store. It listens and replicates once started. */
@@ -48,13 +56,8 @@ export async function createNet(components: NetComponents, options: NetOptions =
   const threads = new Threads(store.reads)
   for (const state of await threads.load()) await deleteThreadRows(store, state)
   const addresses = await PeerAddresses.load(store)
-  const host = await createPeerHost({
-    privateKey: components.privateKey,
-    listen: resolved.listen,
-    announce: resolved.announce,
-    maxConnections: resolved.maxConnections,
-    logger,
-  })
+  const host =
+    components.network?.host ?? (await createPeerHost({ ...resolved, privateKey: components.privateKey, logger }))
   for (const [peer, known] of addresses.all()) host.remember(peer, known)
   return new HostNet({ ...components, logger, threads, host, addresses }, resolved)
 }
@@ -94,7 +97,8 @@ class HostNet implements Net {
     this.#membership = new Membership({ threads, writer, hostId, identity, random }, options)
     const shared = { hostId, threads, writer, receiver: this.#receiver, records: this.#records, committer }
     const replica = new HostReplica(shared, options)
-    this.#replication = createReplication({ replica, host: components.host, clock, random, logger }, options)
+    const network = { host: components.host, ...(components.network && { link: components.network.link }) }
+    this.#replication = createReplication({ replica, ...network, clock, random, logger }, options)
     this.#owned = { membership: this.#membership, writer, clock, random, options, store }
   }
 

@@ -10,7 +10,7 @@ import type { PeerHost } from '../host/libp2p-host.ts'
 import type { ResolvedNetOptions } from '../options.ts'
 import { createPeerClient, type PeerClient } from '../protocol/client.ts'
 import type { AheadHint, PeerHints } from '../protocol/handlers/context.ts'
-import { createHandlers } from '../protocol/handlers/handlers.ts'
+import { createHandlers, type Handlers } from '../protocol/handlers/handlers.ts'
 import { servePeers } from '../protocol/server.ts'
 import type { PeerLog, Replica } from '../replica.ts'
 import { EdgeExchange } from './edge-exchange.ts'
@@ -21,9 +21,18 @@ import { type Outstanding, Pusher } from './pusher.ts'
 export interface ReplicationComponents {
   readonly replica: Replica
   readonly host: Pick<PeerHost, 'dial' | 'handle'>
+  /** Default: gRPC over streams of the host. */
+  readonly link?: PeerLink
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
+}
+
+/** How this host calls its peers, and they call it. */
+export interface PeerLink {
+  readonly client: PeerClient
+  /** Hands the calls of peers to `handlers` from now on. */
+  serve(handlers: Handlers): void
 }
 
 export type ReplicationOptions = Pick<
@@ -64,10 +73,15 @@ export interface Replication {
 /** Serves peers on the host and replicates with them. To be called before the host starts. */
 export function createReplication(components: ReplicationComponents, options: ReplicationOptions): Replication {
   const { host, replica, clock, logger } = components
-  const replication = new HostReplication({ ...components, client: createPeerClient(host) }, options)
+  const { link = grpcLink(host, logger) } = components
+  const replication = new HostReplication({ ...components, client: link.client }, options)
   const context = { replica, hints: replication, clock, pullRecords: options.pullRecords }
-  servePeers({ host, handlers: createHandlers(context), logger })
+  link.serve(createHandlers(context))
   return replication
+}
+
+function grpcLink(host: ReplicationComponents['host'], logger: Logger): PeerLink {
+  return { client: createPeerClient(host), serve: (handlers) => servePeers({ host, handlers, logger }) }
 }
 
 /** Replication over any way to call peers; hears from the handlers what calls of peers tell about them. */
