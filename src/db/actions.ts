@@ -2,10 +2,10 @@
  * From calls to events: what create, save and delete of documents become before they are one record. Each action is
  * made against the documents a view shows; nothing is written here.
  */
-import { ThreadsError } from '../core/errors.ts'
+import { hasCode, ThreadsError } from '../core/errors.ts'
 import type { EventData } from '../core/events.ts'
 import { instanceId, parseInstance } from './instance-input.ts'
-import { type Document, diffPatch, documentBytes, parseStored, withMember } from './json.ts'
+import { type Document, diffPatch, documentBytes, member, mergeDocument, parseStored, withMember } from './json.ts'
 import type { CollectionSchema } from './schema/compile.ts'
 
 /** A write of a transaction: the event without its time. */
@@ -27,7 +27,7 @@ export interface ActionContext {
 export async function createAction(bytes: Uint8Array, context: ActionContext): Promise<Action> {
   const sent = parseInstance(bytes)
   const document = instanceId(sent) === '' ? withMember(sent, '_id', context.newId()) : sent
-  context.schema.validate(document)
+  refuseMisfit(document, context.schema)
   const id = idOf(document)
   if ((await context.stored(id)) !== undefined) throw instanceExists()
   return action('create', { id, collection: context.collection, patch: modified(document, context) })
@@ -36,7 +36,7 @@ export async function createAction(bytes: Uint8Array, context: ActionContext): P
 /** Throws INVALID_INSTANCE. */
 export async function saveAction(bytes: Uint8Array, context: ActionContext): Promise<Action> {
   const document = parseInstance(bytes)
-  context.schema.validate(document)
+  refuseMisfit(document, context.schema)
   const id = idOf(document)
   const exists = (await context.stored(id)) !== undefined
   const previous = exists ? await visible(id, context) : {}
@@ -82,6 +82,26 @@ function action(type: Action['type'], parts: { id: string; collection: string; p
 
 function modified(document: Document, context: ActionContext): Document {
   return withMember(document, '_mod', context.modified())
+}
+
+/** `_mod` comes with every document that is read: one that fits without it fits. */
+function refuseMisfit(document: Document, schema: CollectionSchema): void {
+  try {
+    schema.validate(document)
+  } catch (error) {
+    if (!hasCode(error, 'INVALID_INSTANCE') || member(document, '_mod') === undefined) throw error
+    if (!fits(mergeDocument(document, { _mod: null }), schema)) throw error
+  }
+}
+
+function fits(document: Document, schema: CollectionSchema): boolean {
+  try {
+    schema.validate(document)
+    return true
+  } catch (error) {
+    if (hasCode(error, 'INVALID_INSTANCE')) return false
+    throw error
+  }
 }
 
 function idOf(document: Document): string {

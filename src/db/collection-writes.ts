@@ -14,6 +14,12 @@ export interface CollectionWritesComponents {
   judge(actions: readonly Action[], reader: InstanceReader): Promise<void>
 }
 
+/** The committed state, and the actions that wait for the commit of the transaction. */
+export interface SeenInTransaction {
+  readonly reader: InstanceReader
+  readonly pending: readonly Action[]
+}
+
 /** Makes the actions of one collection, with the checks that only the author of a write makes. */
 export class CollectionWrites {
   readonly #components: CollectionWritesComponents
@@ -29,22 +35,25 @@ export class CollectionWrites {
     return actions
   }
 
-  async saveAll(documents: readonly Uint8Array[], reader: InstanceReader): Promise<Action[]> {
-    const context = this.#context(reader)
+  /** Saves of documents: what each changes, or all of it if `pending` actions of the same transaction delete it. */
+  async saveAll(documents: readonly Uint8Array[], seen: SeenInTransaction): Promise<Action[]> {
+    const committed = this.#context(seen.reader)
+    const deleted = new Set(seen.pending.filter(({ type }) => type === 'delete').map(({ id }) => id))
+    const context: ActionContext = {
+      ...committed,
+      stored: async (id) => (deleted.has(id) ? undefined : committed.stored(id)),
+    }
     const actions: Action[] = []
     for (const document of documents) actions.push(await saveAction(document, context))
     return actions
   }
 
-  async verify(documents: readonly Uint8Array[], reader: InstanceReader): Promise<void> {
-    await this.#components.judge(await this.saveAll(documents, reader), reader)
+  async verify(documents: readonly Uint8Array[], seen: SeenInTransaction): Promise<void> {
+    await this.#components.judge(await this.saveAll(documents, seen), seen.reader)
   }
 
   /** Deletes of the ids that exist, or that `pending` actions of the same transaction touch. */
-  async deleteAll(
-    ids: readonly string[],
-    seen: { reader: InstanceReader; pending: readonly Action[] },
-  ): Promise<Action[]> {
+  async deleteAll(ids: readonly string[], seen: SeenInTransaction): Promise<Action[]> {
     const { name } = this.#components.collection()
     const touched = new Set(seen.pending.map((action) => action.id))
     const actions: Action[] = []

@@ -45,12 +45,12 @@ export class SingleOperations implements Collection {
   save(documents: readonly DocumentBytes[]): Promise<void> {
     return this.#components.write(async (reader) => ({
       result: undefined,
-      actions: await this.#components.writes.saveAll(documents, reader),
+      actions: await this.#components.writes.saveAll(documents, { reader, pending: [] }),
     }))
   }
 
   verify(documents: readonly DocumentBytes[]): Promise<void> {
-    return this.#components.writes.verify(documents, this.#components.reader)
+    return this.#components.writes.verify(documents, { reader: this.#components.reader, pending: [] })
   }
 
   delete(ids: readonly string[]): Promise<void> {

@@ -99,14 +99,14 @@ export class LockedTransaction implements WriteTransaction {
   /** If one document is refused, none of the call is kept. */
   save(documents: readonly DocumentBytes[]): Promise<void> {
     return this.#use(async (reader) => {
-      this.#actions.push(...(await this.#components.writes.saveAll(documents, reader)))
+      this.#actions.push(...(await this.#components.writes.saveAll(documents, { reader, pending: this.#actions })))
     })
   }
 
   verify(documents: readonly DocumentBytes[]): Promise<void> {
     return this.#use(async (reader) => {
       if (this.#state === 'discarded') throw ended()
-      await this.#components.writes.verify(documents, reader)
+      await this.#components.writes.verify(documents, { reader, pending: this.#actions })
     })
   }
 

@@ -12,6 +12,8 @@ const DIFFERENT: Readonly<Record<string, { valid: boolean; why: string }>> = {
   'default {"_ID":"b"}': { valid: true, why: 'member names are case-sensitive; a new id is given' },
   'default {"_Id":5}': { valid: true, why: 'member names are case-sensitive; a new id is given' },
   'big integers {"a":1e400}': { valid: false, why: 'numbers are finite doubles' },
+  'as the Go client reflects a struct {"name":"x","_mod":1}': { valid: true, why: 'what is read can be saved back' },
+  'additionalProperties false {"_mod":1}': { valid: true, why: 'what is read can be saved back' },
   'minimum and maximum {"a":10.0000000000000001}': { valid: true, why: 'numbers are doubles' },
 }
 

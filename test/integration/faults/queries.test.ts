@@ -20,17 +20,20 @@ beforeAll(async () => {
 afterAll(() => host[Symbol.asyncDispose]())
 
 describe('a query', () => {
-  it.each(['without', 'with'])('8.1-12: passes over documents it cannot compare, and goes on (%s an index)', async (index) => {
-    const { database, notes } = await newNotes(host, MIXED)
-    if (index === 'with') {
-      const schema = JSON.stringify({ properties: { _id: { type: 'string' }, n: { type: 'number' } } })
-      await database.updateCollection({ name: 'Note', schema, indexes: [{ path: 'n' }] })
-    }
-    const atLeastOne = { path: 'n', operation: 'ge', value: 1 } as const
-    expect(await idsOf(notes, { ands: [atLeastOne] })).toEqual(['a', 'e'])
-    const isText = { path: 'n', operation: 'eq', value: 'text' } as const
-    expect(await idsOf(notes, { ands: [atLeastOne], ors: [{ ands: [isText] }] })).toEqual(['a', 'c', 'e'])
-  })
+  it.each(['without', 'with'])(
+    '8.1-12: passes over documents it cannot compare, and goes on (%s an index)',
+    async (index) => {
+      const { database, notes } = await newNotes(host, MIXED)
+      if (index === 'with') {
+        const schema = JSON.stringify({ properties: { _id: { type: 'string' }, n: { type: 'number' } } })
+        await database.updateCollection({ name: 'Note', schema, indexes: [{ path: 'n' }] })
+      }
+      const atLeastOne = { path: 'n', operation: 'ge', value: 1 } as const
+      expect(await idsOf(notes, { ands: [atLeastOne] })).toEqual(['a', 'e'])
+      const isText = { path: 'n', operation: 'eq', value: 'text' } as const
+      expect(await idsOf(notes, { ands: [atLeastOne], ors: [{ ands: [isText] }] })).toEqual(['a', 'c', 'e'])
+    },
+  )
 
   it('8.1-13: skips without a limit, and when the first document is hidden', async () => {
     const { notes } = await newNotes(host, MIXED)
