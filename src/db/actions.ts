@@ -4,6 +4,7 @@
  */
 import { hasCode, ThreadsError } from '../core/errors.ts'
 import type { EventData } from '../core/events.ts'
+import { MAX_DOCUMENT_BYTES, MAX_EVENTS_PER_RECORD } from './fold/constants.ts'
 import { instanceId, parseInstance } from './instance-input.ts'
 import { type Document, diffPatch, documentBytes, member, mergeDocument, parseStored, withMember } from './json.ts'
 import type { CollectionSchema } from './schema/compile.ts'
@@ -33,36 +34,88 @@ export async function createAction(bytes: Uint8Array, context: ActionContext): P
   return action('create', { id, collection: context.collection, patch: modified(document, context) })
 }
 
-/** Throws INVALID_INSTANCE. */
+/** Throws INVALID_INSTANCE, TOO_LARGE. */
 export async function saveAction(bytes: Uint8Array, context: ActionContext): Promise<Action> {
   const document = parseInstance(bytes)
   refuseMisfit(document, context.schema)
   const id = idOf(document)
-  const exists = (await context.stored(id)) !== undefined
-  const previous = exists ? await visible(id, context) : {}
+  const stored = await context.stored(id)
+  const previous = stored === undefined ? {} : await visible(id, context)
   const patch = diffPatch(previous, modified(document, context))
-  return action('save', { id, collection: context.collection, patch })
+  const made = action('save', { id, collection: context.collection, patch })
+  refuseTooLarge(stored, { patch, bytes: made.patch?.length ?? 0 })
+  return made
 }
 
 export function deleteAction(id: string, context: Pick<ActionContext, 'collection'>): Action {
   return action('delete', { id, collection: context.collection, patch: undefined })
 }
 
-/** Two creates of one id in a transaction, or one of an id that came into being meanwhile. */
+/** Throws INSTANCE_EXISTS if a create meets an instance that the same transaction wrote before. */
 export function refuseSecondCreate(actions: readonly Action[]): void {
-  const created = new Set<string>()
+  const written = new Set<string>()
   for (const { type, collection, id } of actions) {
     const key = `${collection}/${id}`
-    if (type === 'create' && created.has(key)) {
+    if (type === 'create' && written.has(key)) {
       throw new ThreadsError('INSTANCE_EXISTS', "cant't create already existent instance")
     }
-    if (type === 'create') created.add(key)
-    else if (type === 'delete') created.delete(key)
+    if (type === 'delete') written.delete(key)
+    else written.add(key)
+  }
+}
+
+/** Throws TOO_LARGE if a record cannot hold so many writes. */
+export function refuseTooMany(count: number): void {
+  if (count > MAX_EVENTS_PER_RECORD) {
+    throw new ThreadsError('TOO_LARGE', `${count} writes at once, at most ${MAX_EVENTS_PER_RECORD} are allowed`, {
+      hint: 'Split them into several transactions.',
+    })
+  }
+}
+
+/** More never fits into a record. Keeps a transaction that cannot be committed from filling the memory. */
+const MAX_PATCH_BYTES = 4 * 1024 * 1024
+
+/** The writes of a transaction under way. */
+export class ActionList {
+  readonly #actions: Action[] = []
+  #bytes = 0
+
+  get all(): readonly Action[] {
+    return this.#actions
+  }
+
+  /** Takes all of them; or none, throwing TOO_LARGE. */
+  add(actions: readonly Action[]): void {
+    const bytes = actions.reduce((sum, { patch }) => sum + (patch?.length ?? 0), this.#bytes)
+    refuseTooMany(this.#actions.length + actions.length)
+    if (bytes > MAX_PATCH_BYTES) {
+      throw new ThreadsError('TOO_LARGE', `the writes have ${bytes} bytes, at most ${MAX_PATCH_BYTES} are allowed`, {
+        hint: 'Split them into several transactions.',
+      })
+    }
+    this.#bytes = bytes
+    for (const each of actions) this.#actions.push(each)
+  }
+
+  clear(): void {
+    this.#actions.length = 0
+    this.#bytes = 0
   }
 }
 
 export function instanceExists(): ThreadsError {
   return new ThreadsError('INSTANCE_EXISTS', "can't create already existing instance")
+}
+
+/** An event whose result is too large would have no effect. */
+function refuseTooLarge(stored: Uint8Array | undefined, { patch, bytes }: { patch: Document; bytes: number }): void {
+  if ((stored?.length ?? 0) + bytes <= MAX_DOCUMENT_BYTES) return
+  const result = documentBytes(mergeDocument(stored === undefined ? {} : parseStored(stored), patch))
+  if (result.length > MAX_DOCUMENT_BYTES) {
+    const text = `the document has ${result.length} bytes then, at most ${MAX_DOCUMENT_BYTES} are allowed`
+    throw new ThreadsError('TOO_LARGE', text)
+  }
 }
 
 async function visible(id: string, context: ActionContext): Promise<Document> {

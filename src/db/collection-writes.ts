@@ -1,5 +1,5 @@
 import type { Action } from './actions.ts'
-import { createAction, deleteAction, saveAction } from './actions.ts'
+import { createAction, deleteAction, refuseTooMany, saveAction } from './actions.ts'
 import type { ActionContext } from './actions.ts'
 import type { CollectionDefinition } from './definition.ts'
 import type { InstanceReader } from './reader.ts'
@@ -29,6 +29,7 @@ export class CollectionWrites {
   }
 
   async createAll(documents: readonly Uint8Array[], reader: InstanceReader): Promise<Action[]> {
+    refuseTooMany(documents.length)
     const context = this.#context(reader)
     const actions: Action[] = []
     for (const document of documents) actions.push(await createAction(document, context))
@@ -37,6 +38,7 @@ export class CollectionWrites {
 
   /** Saves of documents: what each changes, or all of it if `pending` actions of the same transaction delete it. */
   async saveAll(documents: readonly Uint8Array[], seen: SeenInTransaction): Promise<Action[]> {
+    refuseTooMany(documents.length)
     const committed = this.#context(seen.reader)
     const deleted = new Set(seen.pending.filter(({ type }) => type === 'delete').map(({ id }) => id))
     const context: ActionContext = {

@@ -2,8 +2,8 @@ import type { Clock } from '../core/clock.ts'
 import { ThreadsError } from '../core/errors.ts'
 import type { EventData } from '../core/events.ts'
 import type { Draft, OwnedThread } from '../net/index.ts'
-import type { ReadView } from '../store/ordered-store.ts'
-import { rowRange } from '../store/key-codec.ts'
+import type { KeyRange, ReadView } from '../store/ordered-store.ts'
+import { parseKey, rowRange } from '../store/key-codec.ts'
 import {
   type CollectionDefinition,
   collectionOf,
@@ -15,11 +15,11 @@ import {
 } from './definition.ts'
 import type { Folder } from './folder.ts'
 import type { CollectionConfig } from './index.ts'
-import { defineIndex, type IndexDefinition } from './indexes/definition.ts'
+import { checkCollection, collectionExists } from './configure.ts'
+import type { IndexDefinition } from './indexes/definition.ts'
 import { backfill, findDuplicates, uniqueConflict } from './indexes/maintain.ts'
-import { COLLECTION_NAME } from './fold/constants.ts'
 import { JUDGE_VERSION, type Sandbox } from './sandbox/index.ts'
-import { type CollectionSchema, compileSchema, refuseSchemaWithoutId } from './schema/index.ts'
+import { type CollectionSchema, compileSchema } from './schema/index.ts'
 import { stampTime } from './stamp.ts'
 
 export interface CollectionRegistryComponents {
@@ -40,9 +40,7 @@ export class CollectionRegistry {
 
   /** Throws COLLECTION_EXISTS, and what `checkCollection` throws. */
   async create(config: CollectionConfig, current: () => DatabaseDefinition): Promise<void> {
-    if (current().collections.some((each) => each.name === config.name)) {
-      throw new ThreadsError('COLLECTION_EXISTS', 'collection already registered')
-    }
+    if (current().collections.some((each) => each.name === config.name)) throw collectionExists()
     await this.#put(config, current)
   }
 
@@ -60,7 +58,7 @@ export class CollectionRegistry {
       draft.setAppData(withValidator(withoutCollection(current(), name), name, rule))
     })
     await stored
-    for (const index of collection.indexes) await this.#clearIndex(index.number, current)
+    await this.#clearIndexes(collection.indexes, current)
   }
 
   /** The schema of a collection; compiled when it is first used. */
@@ -91,8 +89,14 @@ export class CollectionRegistry {
     }
   }
 
+  /** Finishes changes that were cut off: builds indexes that are not ready, clears those that are gone. */
+  async complete(current: () => DatabaseDefinition): Promise<void> {
+    await this.#buildIndexes(current)
+    await this.#clearUnused(current)
+  }
+
   /** Builds the indexes that are not ready, chunk by chunk, each a batch of its own. */
-  async buildIndexes(current: () => DatabaseDefinition): Promise<void> {
+  async #buildIndexes(current: () => DatabaseDefinition): Promise<void> {
     for (const collection of current().collections) {
       for (const index of collection.indexes) if (!index.ready) await this.#build(collection.name, index, current)
     }
@@ -110,8 +114,8 @@ export class CollectionRegistry {
       const next = withValidator({ ...withCollection(before, collection), lastIndex }, collection.name, rule)
       draft.setAppData(next)
       const list = validatorsOf(next, collection.name)
-      if (list === validatorsOf(before, collection.name)) return
       const since = list.at(-1)?.since ?? 0n
+      if (list === validatorsOf(before, collection.name) || since > draft.latestTime) return
       const refolded = await folder.rejudge({ collection: collection.name, since }, draft.view, next)
       for (const operation of refolded.operations) {
         if (operation.type === 'put') draft.put(operation.key, operation.value)
@@ -120,9 +124,9 @@ export class CollectionRegistry {
       for (const change of refolded.changes) draft.change(change)
     })
     await stored
-    await this.buildIndexes(current)
+    await this.#buildIndexes(current)
     const kept = new Set(collection.indexes.map((index) => index.number))
-    for (const index of known?.indexes ?? []) if (!kept.has(index.number)) await this.#clearIndex(index.number, current)
+    await this.#clearIndexes(known?.indexes.filter((index) => !kept.has(index.number)) ?? [], current)
   }
 
   /** The validator from now on; records folded so far keep their verdicts. */
@@ -162,6 +166,25 @@ export class CollectionRegistry {
     } while (after !== undefined)
   }
 
+  /** Clears the entries of indexes that no collection has any more: a crash may have come before they were cleared. */
+  async #clearUnused(current: () => DatabaseDefinition): Promise<void> {
+    const { thread } = this.#components
+    const { generation, collections } = current()
+    const used = new Set(collections.flatMap(({ indexes }) => indexes.map((index) => index.number)))
+    const range = rowRange('x', thread.number, generation)
+    for (let from = range.gte; ; ) {
+      const found = await firstKey(thread.reads, { ...range, gte: from, limit: 1 })
+      if (found === undefined) return
+      const index = indexOfEntry(found)
+      if (!used.has(index)) await this.#clearIndex(index, current)
+      from = rowRange('x', thread.number, generation, index).lt
+    }
+  }
+
+  async #clearIndexes(indexes: readonly IndexDefinition[], current: () => DatabaseDefinition): Promise<void> {
+    for (const index of indexes) await this.#clearIndex(index.number, current)
+  }
+
   async #clearIndex(index: number, current: () => DatabaseDefinition): Promise<void> {
     const { thread } = this.#components
     const range = { ...rowRange('x', thread.number, current().generation, index), limit: CLEAR_CHUNK }
@@ -184,45 +207,22 @@ export class CollectionRegistry {
 const MAX_SCHEMAS = 1_000
 const CLEAR_CHUNK = 1_000
 
-/**
- * Checks a configuration and makes its definition. Throws INVALID_NAME, INVALID_SCHEMA, INVALID_FUNCTION, INVALID_INDEX.
- * Order of checks: wire format, section 5.3.
- */
-export async function checkCollection(
-  config: CollectionConfig,
-  context: { sandbox: Sandbox; definition: DatabaseDefinition; known: CollectionDefinition | undefined },
-): Promise<{ collection: CollectionDefinition; lastIndex: number }> {
-  const schema = compileSchema(config.schema)
-  if (!COLLECTION_NAME.test(config.name)) throw invalidName()
-  refuseSchemaWithoutId(schema)
-  const { writeValidator = '', readFilter = '' } = config
-  if (writeValidator !== '') await context.sandbox.checkFunction(writeValidator, 'write-validator')
-  if (readFilter !== '') await context.sandbox.checkFunction(readFilter, 'read-filter')
-  let { lastIndex } = context.definition
-  const indexes = (config.indexes ?? []).map((index) => {
-    const kept = context.known?.indexes.find(
-      (each) => each.fields[0]?.path === index.path && each.unique === (index.unique ?? false),
-    )
-    const defined = defineIndex(schema, index, lastIndex + 1)
-    if (kept !== undefined) return kept
-    lastIndex++
-    return defined
-  })
-  const { name } = config
-  const shown = { name, schema: config.schema, shownSchema: schema.stored }
-  return { collection: { ...shown, indexes, writeValidator, readFilter }, lastIndex }
-}
-
-/** Names of databases and collections. */
-export function invalidName(): ThreadsError {
-  const text =
-    'name may only contain alphanumeric characters or non-consecutive hyphens, and cannot begin or end with a hyphen'
-  return new ThreadsError('INVALID_NAME', text)
-}
-
 function withReadyIndex(definition: DatabaseDefinition, name: string, index: number): DatabaseDefinition {
   const collection = definition.collections.find((each) => each.name === name)
   if (collection === undefined) return definition
   const indexes = collection.indexes.map((each) => (each.number === index ? { ...each, ready: true } : each))
   return withCollection(definition, { ...collection, indexes })
+}
+
+async function firstKey(view: ReadView, range: KeyRange): Promise<Uint8Array | undefined> {
+  for await (const [key] of view.entries(range)) return key
+  return undefined
+}
+
+/** The number of the index an entry belongs to. */
+function indexOfEntry(key: Uint8Array): number {
+  const parts = parseKey(key)
+  parts.number()
+  parts.number()
+  return parts.number()
 }

@@ -3,13 +3,12 @@ import type { Clock, Random } from '../core/clock.ts'
 import { ThreadsError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import type { ThreadId } from '../core/thread-id.ts'
-import type { Net } from '../net/index.ts'
+import type { Net, NewThreadOptions } from '../net/index.ts'
 import type { HostStore } from '../store/host-store.ts'
-import { checkCollection, invalidName } from './collections.ts'
+import { defineDatabase } from './configure.ts'
 import { ThreadDatabase } from './database.ts'
-import { newDefinition, readDefinition } from './definition.ts'
-import { COLLECTION_NAME } from './fold/constants.ts'
-import type { CallOptions, CollectionConfig, Databases, JoinDbOptions, NewDbOptions } from './index.ts'
+import { readDefinition } from './definition.ts'
+import type { CallOptions, Databases, JoinDbOptions, NewDbOptions } from './index.ts'
 import { type DbOptions, type ResolvedDbOptions, resolveDbOptions } from './options.ts'
 import { createSandbox, type Sandbox } from './sandbox/index.ts'
 
@@ -23,7 +22,8 @@ export interface DbComponents {
   readonly sandbox?: Sandbox
 }
 
-const DEFAULT_NAME = 'unnamed'
+/** How long after the store was reopened, or an interrupted call, it is looked at what is there. */
+const TAKE_UP_DELAY_MS = 500
 
 /** Opens the databases of a host. One that cannot be opened is logged and left out; the others serve. */
 export async function createDb(components: DbComponents, options: DbOptions = {}): Promise<Databases> {
@@ -42,108 +42,185 @@ interface HostDatabasesComponents extends DbComponents {
 class HostDatabases implements Databases {
   readonly #components: HostDatabasesComponents
   readonly #options: ResolvedDbOptions
-  /** In order of creation. */
   readonly #databases = new Map<ThreadId, ThreadDatabase>()
+  /** Being created or joined. */
+  readonly #starting = new Set<ThreadId>()
+  readonly #stopListening: () => void
+  #cancelTakeUp: (() => void) | undefined
+  #closed = false
 
   constructor(components: HostDatabasesComponents, options: ResolvedDbOptions) {
     this.#components = components
     this.#options = options
+    this.#stopListening = components.store.onReset(() => this.#takeUpLater())
   }
 
   async open(): Promise<void> {
-    const { net, logger } = this.#components
-    for (const { id, appData } of net.ownedThreads()) {
-      if (readDefinition(appData) === undefined) continue
-      try {
-        await this.#attach(id)
-      } catch (error) {
-        logger.error({ thread: id, error }, 'a database cannot be opened; it is not served')
-      }
-    }
+    for (const { id } of this.#components.net.ownedThreads()) await this.#attachOwned(id)
   }
 
-  async create(id: ThreadId, options: NewDbOptions = {}): Promise<ThreadDatabase> {
-    await this.#check(id, options)
-    const { key, logKey, caller } = options
-    await this.#components.net.createThread(id, {
-      appData: newDefinition(options.name ?? DEFAULT_NAME),
-      ...(key === undefined ? {} : { key }),
-      ...(logKey === undefined ? {} : { logKey }),
-      ...(caller === undefined ? {} : { caller }),
-    })
-    return this.#attachWith(id, options.collections ?? [])
+  create(id: ThreadId, options: NewDbOptions = {}): Promise<ThreadDatabase> {
+    return this.#start(id, options, (thread) => this.#components.net.createThread(id, thread))
   }
 
   async join(address: Address, options: JoinDbOptions): Promise<ThreadDatabase> {
+    const { net } = this.#components
     const id = threadIdOfAddress(address)
-    await this.#check(id, options)
-    const { key, logKey, caller, signal } = options
-    await this.#components.net.addThread(address, {
-      key,
-      appData: newDefinition(options.name ?? DEFAULT_NAME),
-      ...(logKey === undefined ? {} : { logKey }),
-      ...(caller === undefined ? {} : { caller }),
-      ...(signal === undefined ? {} : { signal }),
-    })
-    const database = await this.#attachWith(id, options.collections ?? [])
-    if (options.block === true) await this.#components.net.pullThread(id, signal === undefined ? {} : { signal })
+    const { key, block, signal } = options
+    const database = await this.#start(id, options, (thread) => net.addThread(address, { ...thread, key }))
+    if (block === true) await net.pullThread(id, signal === undefined ? {} : { signal })
     return database
   }
 
   async get(id: ThreadId, options: CallOptions = {}): Promise<ThreadDatabase> {
     await this.#components.net.getThread(id, options)
     const database = this.#databases.get(id)
-    if (database === undefined) throw new ThreadsError('DB_NOT_FOUND', 'db not found')
+    if (database === undefined) throw dbNotFound()
     return database
   }
 
   async list(_options: CallOptions = {}): Promise<ThreadDatabase[]> {
-    return [...this.#databases.values()]
+    return [...this.#databases.values()].toSorted((a, b) => a.thread.number - b.thread.number)
   }
 
   async delete(id: ThreadId, options: CallOptions = {}): Promise<void> {
     const database = await this.get(id, options)
-    this.#databases.delete(id)
-    database.close()
-    await this.#components.net.deleteThread(id, { ...options, owner: database.thread })
+    this.#letGo(database)
+    try {
+      await this.#components.net.deleteThread(id, { ...options, owner: database.thread })
+    } catch (error) {
+      // If the deletion did not take place, the database is served again.
+      database.thread.detach()
+      this.#takeUpLater()
+      throw error
+    }
   }
 
   async close(): Promise<void> {
-    for (const database of this.#databases.values()) database.close()
+    this.#closed = true
+    this.#stopListening()
+    this.#cancelTakeUp?.()
+    for (const database of this.#databases.values()) database.close(closed())
     this.#databases.clear()
     await this.#components.sandbox.close()
   }
 
-  /** Checks everything that can be checked before anything is written. */
-  async #check(id: ThreadId, options: NewDbOptions): Promise<void> {
-    if (this.#databases.has(id)) throw new ThreadsError('DB_EXISTS', 'db already exists')
-    if (options.name !== undefined && options.name !== '' && !COLLECTION_NAME.test(options.name)) throw invalidName()
+  /** Makes a database of a thread that `addThread` stores. All of its definition comes in the batch of the thread. */
+  async #start(
+    id: ThreadId,
+    options: NewDbOptions,
+    addThread: (options: NewThreadOptions) => Promise<unknown>,
+  ): Promise<ThreadDatabase> {
+    const { net, sandbox } = this.#components
+    this.#refuseKnown(id)
     if (options.key !== undefined && options.key.read === undefined) {
       throw new ThreadsError('READ_KEY_REQUIRED', 'thread read key is required')
     }
-    const definition = newDefinition(DEFAULT_NAME)
-    const names = new Set<string>()
-    for (const config of options.collections ?? []) {
-      if (names.has(config.name)) throw new ThreadsError('COLLECTION_EXISTS', 'collection already registered')
-      names.add(config.name)
-      await checkCollection(config, { sandbox: this.#components.sandbox, definition, known: undefined })
+    const appData = await defineDatabase(options, sandbox)
+    this.#refuseKnown(id)
+    this.#starting.add(id)
+    const isNew = !net.listThreads().includes(id)
+    try {
+      await addThread({ ...threadOptions(options), appData })
+      return await this.#attach(id)
+    } catch (error) {
+      if (isNew && net.listThreads().includes(id)) await this.#undo(id)
+      if (this.#isOwned(id)) this.#takeUpLater()
+      throw error
+    } finally {
+      this.#starting.delete(id)
     }
   }
 
-  async #attachWith(id: ThreadId, collections: readonly CollectionConfig[]): Promise<ThreadDatabase> {
-    const database = await this.#attach(id)
-    for (const config of collections) await database.createCollection(config)
-    return database
+  /** Throws DB_EXISTS, also for one that could not be opened. */
+  #refuseKnown(id: ThreadId): void {
+    if (this.#closed) throw closed()
+    if (this.#isOwned(id) || this.#starting.has(id)) throw new ThreadsError('DB_EXISTS', 'db already exists')
+  }
+
+  #isOwned(id: ThreadId): boolean {
+    return this.#components.net.ownedThreads().some((thread) => thread.id === id)
+  }
+
+  async #undo(id: ThreadId): Promise<void> {
+    try {
+      await this.#components.net.deleteThread(id)
+    } catch (error) {
+      this.#components.logger.warn({ thread: id, error }, 'a thread is left of a database that was not made')
+    }
   }
 
   async #attach(id: ThreadId): Promise<ThreadDatabase> {
     const { store, ...shared } = this.#components
-    const database = await shared.net.attach(id, (thread) => {
-      const { reads } = store
-      return new ThreadDatabase({ ...shared, thread, reads, options: this.#options })
-    })
-    this.#databases.set(id, database)
-    await database.open()
-    return database
+    let built: ThreadDatabase | undefined
+    try {
+      const database = await shared.net.attach(id, (thread) => {
+        built = new ThreadDatabase({ ...shared, thread, reads: store.reads, options: this.#options })
+        return built
+      })
+      await database.takeUp()
+      if (this.#closed) throw closed()
+      this.#databases.set(id, database)
+      return database
+    } catch (error) {
+      built?.thread.detach()
+      throw error
+    }
   }
+
+  async #attachOwned(id: ThreadId): Promise<void> {
+    const { net, logger } = this.#components
+    try {
+      const owned = net.ownedThreads().find((thread) => thread.id === id)
+      if (readDefinition(owned?.appData) !== undefined) await this.#attach(id)
+    } catch (error) {
+      logger.error({ thread: id, error }, 'a database cannot be opened; it is not served')
+    }
+  }
+
+  #letGo(database: ThreadDatabase): void {
+    this.#databases.delete(database.id)
+    database.close(dbNotFound())
+  }
+
+  #takeUpLater(): void {
+    if (this.#closed) return
+    this.#cancelTakeUp?.()
+    this.#cancelTakeUp = this.#components.clock.after(TAKE_UP_DELAY_MS, () => void this.#takeUp())
+  }
+
+  /** After a failed write nobody knows what is stored: databases come, go and finish what was cut off. */
+  async #takeUp(): Promise<void> {
+    const { net, store, logger } = this.#components
+    if (store.committer.state === 'read-only') return this.#takeUpLater()
+    const owned = new Set(net.ownedThreads().map(({ id }) => id))
+    for (const database of this.#databases.values()) {
+      if (!owned.has(database.id)) this.#letGo(database)
+    }
+    for (const id of owned) {
+      if (this.#closed) return
+      const database = this.#databases.get(id)
+      if (database === undefined && !this.#starting.has(id)) await this.#attachOwned(id)
+      await database?.takeUp().catch((error: unknown) => {
+        logger.warn({ thread: id, error }, 'could not take up what a failed write cut off')
+      })
+    }
+  }
+}
+
+function threadOptions({ key, logKey, caller, signal }: NewDbOptions): NewThreadOptions {
+  return {
+    ...(key === undefined ? {} : { key }),
+    ...(logKey === undefined ? {} : { logKey }),
+    ...(caller === undefined ? {} : { caller }),
+    ...(signal === undefined ? {} : { signal }),
+  }
+}
+
+function dbNotFound(): ThreadsError {
+  return new ThreadsError('DB_NOT_FOUND', 'db not found')
+}
+
+function closed(): ThreadsError {
+  return new ThreadsError('CLOSED', 'the databases of this host are closed')
 }

@@ -14,6 +14,10 @@ import { indexOperations } from './indexes/maintain.ts'
 import type { Sandbox } from './sandbox/index.ts'
 
 const NS_PER_MS = 1_000_000n
+/** How long a log rests that could not be judged. A try may take a minute, in which the thread takes no writes. */
+const SANDBOX_REST_MS = 5_000
+/** Tries of one fold. What is left is taken up by the next. */
+const MAX_TRIES = 3
 
 export interface FolderComponents {
   readonly sandbox: Sandbox
@@ -23,13 +27,15 @@ export interface FolderComponents {
   readonly maxClockDriftMs: number
   /** Reads a record that was folded before. */
   record(logId: LogId, counter: number, view: ReadView): Promise<ThreadRecord>
-  /** An explicit write transaction is open: what it read must not change under it. */
-  transactionOpen(): boolean
+  /** Whether records from elsewhere must wait: an explicit write transaction is open, what it read must not change. */
+  holdsBack(): boolean
 }
 
 /** Turns records of the thread into rows of instances, histories, refusals and indexes. */
 export class Folder {
   readonly #components: FolderComponents
+  /** Logs that could not be judged, and when they are tried again, in ms since 1970. */
+  readonly #stuck = new Map<LogId, number>()
 
   constructor(components: FolderComponents) {
     this.#components = components
@@ -40,16 +46,58 @@ export class Folder {
     context: FoldContext,
     definition: DatabaseDefinition,
   ): Promise<FoldOutcome> {
-    if (!context.local && this.#components.transactionOpen()) return waiting(records, { kind: 'transaction' })
-    const { admitted, cursors, waits } = this.#admit(records, context)
-    try {
-      const result = await this.#run({ records: admitted, rejudge: [] }, context, definition)
-      if (context.local) refuseDenied(result)
-      return { ...this.#rows(result, definition), cursors, waits }
-    } catch (error) {
-      if (context.local || !hasCode(error, 'SANDBOX_DOWN')) throw error
-      return waiting(records, { kind: 'sandbox' })
+    if (!context.local && this.#components.holdsBack()) return waiting(records, { kind: 'transaction' })
+    const admission = this.#admit(records, context)
+    if (!context.local) return this.#foldJudgeable(admission, context, definition)
+    const result = await this.#run({ records: admission.admitted, rejudge: [] }, context, definition)
+    refuseDenied(result)
+    return { ...this.#rows(result, definition), cursors: admission.cursors, waits: admission.waits }
+  }
+
+  /**
+   * Folds the logs that can be judged; the others wait. One log must not keep the others waiting: logs that failed before
+   * come after those that did not, and each alone.
+   */
+  async #foldJudgeable(
+    { admitted, cursors, waits }: Admission,
+    context: FoldContext,
+    definition: DatabaseDefinition,
+  ): Promise<FoldOutcome> {
+    const logs = Map.groupBy(admitted, (record) => record.position.logId)
+    for (const attempt of this.#attempts([...logs.keys()])) {
+      try {
+        const records = attempt.flatMap((log) => logs.get(log) ?? [])
+        const result = await this.#run({ records, rejudge: [] }, context, definition)
+        const moved = new Map(cursors)
+        for (const log of attempt) {
+          this.#stuck.delete(log)
+          logs.delete(log)
+        }
+        for (const log of logs.keys()) moved.delete(log)
+        return {
+          ...this.#rows(result, definition),
+          cursors: moved,
+          waits: new Map([...waits, ...waitsOf(logs.keys())]),
+        }
+      } catch (error) {
+        if (!hasCode(error, 'SANDBOX_DOWN')) throw error
+        const [log, ...others] = attempt
+        if (log !== undefined && others.length === 0) this.#stuck.set(log, this.#nowMs() + SANDBOX_REST_MS)
+      }
     }
+    return { operations: [], changes: [], cursors: new Map(), waits: new Map([...waits, ...waitsOf(logs.keys())]) }
+  }
+
+  /** Which logs to fold together, in the order of trying. */
+  #attempts(logs: readonly LogId[]): LogId[][] {
+    const healthy = logs.filter((log) => !this.#stuck.has(log))
+    const alone = healthy.length > 0 ? healthy : logs.filter((log) => (this.#stuck.get(log) ?? 0) <= this.#nowMs())
+    const attempts = alone.map((log) => [log])
+    return (healthy.length > 1 ? [healthy, ...attempts] : attempts).slice(0, MAX_TRIES)
+  }
+
+  #nowMs(): number {
+    return this.#components.clock.nowMs()
   }
 
   /** Judges the events of a collection again, from a time on. */
@@ -67,8 +115,8 @@ export class Folder {
     const cursors = new Map<LogId, Cursor>()
     const waits = new Map<LogId, WaitReason>()
     const admitted: FoldRecord[] = []
-    const { clock, maxClockDriftMs } = this.#components
-    const horizon = BigInt(clock.nowMs() + maxClockDriftMs) * NS_PER_MS
+    const { maxClockDriftMs } = this.#components
+    const horizon = BigInt(this.#nowMs() + maxClockDriftMs) * NS_PER_MS
     for (const record of records) {
       const { logId, counter } = record
       if (waits.has(logId)) continue
@@ -76,7 +124,7 @@ export class Folder {
       const folded = foldRecord(record, previous?.time ?? 0n)
       const { time } = folded.position
       if (!context.local && time > horizon) {
-        waits.set(logId, { kind: 'clock', untilMs: Number(time / NS_PER_MS) - maxClockDriftMs })
+        waits.set(logId, { kind: 'clock', untilMs: Number(ceilMs(time)) - maxClockDriftMs })
         continue
       }
       admitted.push(folded)
@@ -144,6 +192,14 @@ function contentOf(record: ThreadRecord): Content {
 function waiting(records: readonly ThreadRecord[], reason: WaitReason): FoldOutcome {
   const waits = new Map(records.map((record) => [record.logId, reason]))
   return { operations: [], changes: [], cursors: new Map(), waits }
+}
+
+function waitsOf(logs: Iterable<LogId>): [LogId, WaitReason][] {
+  return [...logs].map((log) => [log, { kind: 'sandbox' }])
+}
+
+function ceilMs(time: bigint): bigint {
+  return (time + NS_PER_MS - 1n) / NS_PER_MS
 }
 
 /** A record written here is not stored if it would have no effect. */

@@ -72,7 +72,10 @@ export interface DbInfo {
 export interface Databases {
   /** Throws DB_EXISTS, INVALID_NAME, READ_KEY_REQUIRED, and what collections throw; nothing is left behind then. */
   create(id: ThreadId, options?: NewDbOptions): Promise<Database>
-  /** Joins a database at an address of one of its hosts. Throws PEER_UNREACHABLE, and what `create` throws. */
+  /**
+   * Joins a database at an address of one of its hosts. Throws PEER_UNREACHABLE, and what `create` throws. The database
+   * stays if `signal` aborts while its first records are waited for.
+   */
   join(address: Address, options: JoinDbOptions): Promise<Database>
   /** Throws THREAD_NOT_FOUND, DB_NOT_FOUND. */
   get(id: ThreadId, options?: CallOptions): Promise<Database>
@@ -101,7 +104,10 @@ export interface Database {
   readTransaction(collection: string, options?: CallOptions): Promise<ReadTransaction>
   /** Waits until no other write transaction of the database is open. Ends by itself after 10 s idle or 30 s in all. */
   writeTransaction(collection: string, options?: CallOptions): Promise<WriteTransaction>
-  /** Changes of state from now on, in commit order. Ends when the database is deleted. */
+  /**
+   * Changes of state from now on, in commit order; changes to documents that are hidden from the caller are left out.
+   * Ends when the database is deleted. Throws UPDATES_LOST if the listener falls further behind than the journal is kept.
+   */
   listen(filters?: readonly ListenFilter[], options?: CallOptions): AsyncIterable<Update>
   /** Records whose events have no effect here, and why; newest last. */
   refusals(): Promise<Refusal[]>
@@ -141,7 +147,7 @@ export interface WriteTransaction extends CollectionWriter {
   discard(): void
   /** Gives the lock back without committing. Idempotent; called after `commit` it does nothing. */
   close(): Promise<void>
-  /** Aborted when the transaction ran out of time. */
+  /** Aborted when the transaction ran out of time, or its database was deleted or closed; the reason says which. */
   readonly expired: AbortSignal
 }
 
@@ -156,7 +162,7 @@ export interface Update {
   readonly collection: string
   readonly id: string
   readonly kind: ChangeKind
-  /** The document after the change, as the caller may see it; absent if deleted or hidden from him. */
+  /** The document after the change, as the caller may see it; absent if deleted. */
   readonly document: DocumentBytes | undefined
 }
 

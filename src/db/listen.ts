@@ -1,4 +1,4 @@
-import { ThreadsError } from '../core/errors.ts'
+import { hasCode, ThreadsError } from '../core/errors.ts'
 import type { Journal } from '../store/journal.ts'
 import type { Change } from '../store/commit.ts'
 import type { ListenFilter, Update } from './index.ts'
@@ -26,13 +26,13 @@ export interface ListenOptions {
 export function listen(components: ListenComponents, options: ListenOptions): AsyncIterable<Update> {
   // The place in the journal is taken at the call, not when the first update is asked for.
   const feed = components.journal.subscribe({ signal: options.signal })
-  return updates(feed, components, options.filters)
+  return updates(feed, components, options)
 }
 
 async function* updates(
   feed: ReturnType<Journal['subscribe']>,
   components: ListenComponents,
-  filters: readonly ListenFilter[],
+  options: ListenOptions,
 ): AsyncGenerator<Update> {
   for await (const update of feed) {
     if (update.kind === 'resync') {
@@ -42,10 +42,21 @@ async function* updates(
     }
     if (update.commit.thread !== components.thread) continue
     for (const change of update.commit.changes) {
-      if (!components.isVisible(change.collection) || !wanted(change, filters)) continue
-      const told = await tell(change, components)
+      if (options.signal.aborted) return
+      if (!components.isVisible(change.collection) || !wanted(change, options.filters)) continue
+      const told = await unlessGone(() => tell(change, components), options.signal)
       if (told !== undefined) yield told
     }
+  }
+}
+
+/** What `task` answers; nothing if its collection or the whole database was deleted meanwhile. */
+async function unlessGone<T>(task: () => Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  try {
+    return await task()
+  } catch (error) {
+    if (signal.aborted || hasCode(error, 'COLLECTION_NOT_FOUND')) return undefined
+    throw error
   }
 }
 

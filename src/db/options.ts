@@ -25,8 +25,8 @@ const MAX_MS = 86_400_000
 export function resolveDbOptions(options: DbOptions): ResolvedDbOptions {
   const resolved = { ...DEFAULTS, ...options }
   for (const [name, value] of Object.entries(resolved)) {
-    if (!(value >= 1 && value <= MAX_MS)) {
-      throw new TypeError(`${name} is ${String(value)}, must be a number of milliseconds from 1 to ${MAX_MS}`)
+    if (!Number.isInteger(value) || value < 1 || value > MAX_MS) {
+      throw new TypeError(`${name} is ${String(value)}, must be a whole number of milliseconds from 1 to ${MAX_MS}`)
     }
   }
   return resolved

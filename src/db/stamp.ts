@@ -3,8 +3,8 @@ import { ThreadsError } from '../core/errors.ts'
 const NS_PER_MS = 1_000_000n
 const DAY_MS = 86_400_000
 
-/** No record can be older than the program. A clock before this date was never set. */
-const RELEASE_MS: number = Date.UTC(2026, 10, 1)
+/** No record can be older than the program, which is of this year. A clock before that was never set. */
+const RELEASE_MS: number = Date.UTC(2026, 0, 1)
 
 /** How far stamps may run ahead of this host's clock before it stops writing. */
 const MAX_AHEAD_MS = DAY_MS
