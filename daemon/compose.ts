@@ -65,6 +65,7 @@ function netOptions(config: Config): Parameters<typeof createNet>[1] {
     listen: [config.hostAddr],
     announce: config.announceAddr === undefined ? [] : [config.announceAddr],
     maxConnections: config.connHighWater,
+    gossip: config.enableNetPubsub,
     pull: !config.disableNetPulling,
     pullRecords: config.netPullingLimit,
     pullStartAfterMs: config.netPullingStartAfter,

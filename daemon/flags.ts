@@ -11,6 +11,7 @@ export interface Config {
   apiAddr: HostPort
   apiProxyAddr: HostPort
   connHighWater: number
+  enableNetPubsub: boolean
   keepAliveInterval: number
   disableNetPulling: boolean
   netPullingLimit: number
@@ -52,6 +53,9 @@ export const FLAGS: { readonly [Name in keyof Config]: Flag<Config[Name]> } = {
   apiAddr: hostPort('/ip4/127.0.0.1/tcp/6006', 'where clients reach the daemon: gRPC'),
   apiProxyAddr: hostPort('/ip4/127.0.0.1/tcp/6007', 'where browsers reach the daemon: gRPC-Web'),
   connHighWater: wholeNumber('400', [1, 100_000], 'connections above which idle ones are closed'),
+  enableNetPubsub: boolean(
+    'also exchange records by gossipsub; whoever knows a thread ID can then get them, encrypted',
+  ),
   keepAliveInterval: duration('5s', ['1s', '24h'], 'time between pings on websockets'),
   disableNetPulling: boolean('do not ask other hosts for records at intervals'),
   netPullingLimit: wholeNumber('10000', [1, 1_000_000], 'records of a log asked for at once'),
@@ -82,7 +86,6 @@ export const OTHER_FLAGS: Readonly<Record<string, { flag: Flag<unknown>; why: st
   },
   connGracePeriod: { flag: duration('20s', ['0s', '24h'], 'no effect'), why: 'connections in use are never closed' },
   disableExchangeEdgesMigration: { flag: boolean('no effect'), why: 'there is nothing to migrate' },
-  enableNetPubsub: { flag: boolean('no effect'), why: 'records reach other hosts by push and pull' },
   badgerLowMem: { flag: boolean('no effect'), why: 'the store needs little memory as it is' },
   mongoUri: {
     flag: { default: '', help: 'refused if not empty', kind: 'empty', parse: (text) => text },

@@ -11,7 +11,7 @@ import type { ThreadDraft } from './draft.ts'
 import type { ResolvedNetOptions } from './options.ts'
 import type { Receiver } from './receive.ts'
 import type { RecordReader } from './record-reader.ts'
-import type { Edges, PeerLog, Receipt, ReceivedRun, Replica } from './replica.ts'
+import type { Edges, PeerLog, Receipt, ReceivedRun, Replica, ThreadWatcher } from './replica.ts'
 import type { ThreadState } from './rows.ts'
 import type { ThreadEntry, Threads } from './threads.ts'
 import type { Writer } from './writer.ts'
@@ -40,6 +40,10 @@ export class HostReplica implements Replica {
 
   threadIds(): ThreadId[] {
     return this.#components.threads.all().map((entry) => entry.id)
+  }
+
+  watchThreads(watcher: ThreadWatcher): void {
+    this.#components.threads.watch(watcher)
   }
 
   has(threadId: ThreadId): boolean {

@@ -8,6 +8,8 @@ export interface NetOptions {
   announce?: Address[]
   /** Connections above which idle ones are closed. @default 400, as go-threads */
   maxConnections?: number
+  /** Also exchange records on the gossipsub topics of their threads. @default false, as go-threads */
+  gossip?: boolean
   /** Ask peers for what is missing at intervals. @default true */
   pull?: boolean
   /** Records of one log asked for at once; 1 or more. @default 10000, as go-threads */
@@ -38,6 +40,7 @@ const DEFAULTS: ResolvedNetOptions = {
   listen: ['/ip4/127.0.0.1/tcp/0' as Address],
   announce: [],
   maxConnections: 400,
+  gossip: false,
   pull: true,
   pullRecords: 10_000,
   pullStartAfterMs: 1_000,

@@ -41,6 +41,12 @@ export interface Receipt {
   readonly gap: boolean
 }
 
+/** Hears of threads. */
+export interface ThreadWatcher {
+  added(threadId: ThreadId): void
+  removed(threadId: ThreadId): void
+}
+
 /**
  * What replication may ask of the host's threads. Everything answered is durable: nothing is told to peers before it is.
  * Every method checks what it is handed; peers' claims are passed in as they came.
@@ -48,6 +54,8 @@ export interface Receipt {
 export interface Replica {
   readonly hostId: PeerId
   threadIds(): ThreadId[]
+  /** Tells of all threads that are here, and from now on of each that comes or goes. There is one watcher. */
+  watchThreads(watcher: ThreadWatcher): void
   has(threadId: ThreadId): boolean
   serviceKey(threadId: ThreadId): SymmetricKey | undefined
   logs(threadId: ThreadId): PeerLog[]

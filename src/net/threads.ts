@@ -5,6 +5,7 @@ import { KeyReader, rowKey, rowRange } from '../store/key-codec.ts'
 import type { ReadView } from '../store/ordered-store.ts'
 import { Mutex } from '../util/mutex.ts'
 import type { App, WaitReason } from './app.ts'
+import type { ThreadWatcher } from './replica.ts'
 import { decodeLogRow, decodeThreadRow, type LogState, type ThreadState } from './rows.ts'
 
 /** A thread of this host while it runs. */
@@ -30,6 +31,7 @@ export class Threads {
   readonly #entries = new Map<ThreadId, ThreadEntry>()
   readonly #byNumber = new Map<number, ThreadEntry>()
   readonly #reads: ReadView
+  #watcher: ThreadWatcher | undefined
   #nextNumber = 1
 
   constructor(reads: ReadView) {
@@ -81,6 +83,7 @@ export class Threads {
     }
     this.#entries.set(entry.id, entry)
     this.#byNumber.set(entry.number, entry)
+    this.#watcher?.added(entry.id)
     return entry
   }
 
@@ -88,6 +91,13 @@ export class Threads {
     entry.cancelWait?.()
     this.#entries.delete(entry.id)
     this.#byNumber.delete(entry.number)
+    this.#watcher?.removed(entry.id)
+  }
+
+  /** See `Replica.watchThreads`. */
+  watch(watcher: ThreadWatcher): void {
+    this.#watcher = watcher
+    for (const id of this.#entries.keys()) watcher.added(id)
   }
 
   find(id: ThreadId): ThreadEntry | undefined {

@@ -11,7 +11,7 @@ import { openRecord, type RecordBlocks, sealRecord } from '../../src/core/record
 import type { SymmetricKey } from '../../src/core/symmetric.ts'
 import { newThreadId, type ThreadId } from '../../src/core/thread-id.ts'
 import { alignRun, openRun, verifyRun } from '../../src/net/check-run.ts'
-import type { Edges, PeerLog, Receipt, ReceivedRun, Replica } from '../../src/net/replica.ts'
+import type { Edges, PeerLog, Receipt, ReceivedRun, Replica, ThreadWatcher } from '../../src/net/replica.ts'
 
 interface FakeLog {
   readonly publicKey: PublicKey
@@ -41,6 +41,7 @@ export class FakeReplica implements Replica {
   readonly threads: Map<ThreadId, FakeThread> = new Map()
   /** Threads of strangers are not kept. */
   refuseStrangers = false
+  #watcher: ThreadWatcher | undefined
 
   constructor(hostId: PeerId = newPeer().id) {
     this.hostId = hostId
@@ -49,7 +50,13 @@ export class FakeReplica implements Replica {
   addThread(keys: Partial<Pick<FakeThread, 'service' | 'read'>> & { id?: ThreadId } = {}): ThreadId {
     const { id = newThreadId('raw', randomBytes), service = randomBytes(32), read = randomBytes(32) } = keys
     this.threads.set(id, { service, read, logs: new Map(), proven: new Set() })
+    this.#watcher?.added(id)
     return id
+  }
+
+  removeThread(id: ThreadId): void {
+    this.threads.delete(id)
+    this.#watcher?.removed(id)
   }
 
   /** A log of this host, with its address. */
@@ -84,6 +91,11 @@ export class FakeReplica implements Replica {
 
   threadIds(): ThreadId[] {
     return [...this.threads.keys()]
+  }
+
+  watchThreads(watcher: ThreadWatcher): void {
+    this.#watcher = watcher
+    for (const id of this.threads.keys()) watcher.added(id)
   }
 
   has(threadId: ThreadId): boolean {
@@ -164,6 +176,7 @@ export class FakeReplica implements Replica {
     }
     if (this.refuseStrangers) throw new ThreadsError('PEER_REFUSED', 'thread not found')
     this.threads.set(threadId, { service, read, logs: new Map(), proven: new Set([from]) })
+    this.#watcher?.added(threadId)
   }
 
   async addLogs(threadId: ThreadId, logs: readonly PeerLog[]): Promise<void> {

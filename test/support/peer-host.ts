@@ -14,6 +14,12 @@ export function newHost(
   return createPeerHost({ privateKey, listen, announce: [], maxConnections: 100, logger: silentLogger })
 }
 
+/** A host on loopback that takes part in topics; not started. */
+export function newGossipHost(privateKey: PrivateKey = newPeer().key): Promise<PeerHost> {
+  const limits = { listen: [LOOPBACK], announce: [], maxConnections: 100 }
+  return createPeerHost({ ...limits, privateKey, gossip: true, logger: silentLogger })
+}
+
 /** The host knows where to find the other one. */
 export function knows(host: PeerHost, other: PeerHost): void {
   host.remember(other.id, other.addresses())

@@ -19,6 +19,7 @@ import type { Logger } from '../../core/logger.ts'
 import { type PeerId, parsePeerId, peerIdOf } from '../../core/peer-id.ts'
 import { streamToDuplex } from './duplex.ts'
 import { libp2pLogger } from './libp2p-logger.ts'
+import { createPubsub, type Pubsub } from './pubsub.ts'
 
 /** Time to reach a peer, all its addresses together. As go-threads. */
 const DIAL_TIMEOUT_MS = 10_000
@@ -38,6 +39,8 @@ export interface PeerHostOptions {
   readonly announce: readonly Address[]
   /** Connections above which idle ones are closed. */
   readonly maxConnections: number
+  /** Take part in topics. @default false */
+  readonly gossip?: boolean
   readonly logger: Logger
 }
 
@@ -52,6 +55,8 @@ export interface DialOptions extends AbortOptions {
 /** This host on the peer-to-peer network. Streams are encrypted, and their other end is who it says it is. */
 export interface PeerHost {
   readonly id: PeerId
+  /** Absent unless asked for. */
+  readonly pubsub?: Pubsub | undefined
   /** Where others reach this host: one address for each interface, without `/p2p`. */
   addresses(): Address[]
   /** Opens a stream. Throws PEER_UNREACHABLE. */
@@ -70,7 +75,8 @@ export interface PeerHost {
 
 /** Makes a host; nothing is reached, and nobody reaches it, before it is started. */
 export async function createPeerHost(options: PeerHostOptions): Promise<PeerHost> {
-  const { announce, listen, logger, maxConnections, privateKey } = options
+  const { announce, gossip = false, listen, logger, maxConnections, privateKey } = options
+  const pubsub = gossip ? await createPubsub() : undefined
   const node = await createLibp2p({
     start: false,
     privateKey: privateKeyFromProtobuf(privateKey.encoded),
@@ -78,7 +84,7 @@ export async function createPeerHost(options: PeerHostOptions): Promise<PeerHost
     transports: [tcp(), webSockets()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
-    services: { identify: identify(), ping: ping() },
+    services: { identify: identify(), ping: ping(), ...(pubsub && { pubsub: pubsub.service }) },
     connectionManager: {
       maxConnections,
       dialTimeout: DIAL_TIMEOUT_MS,
@@ -86,20 +92,25 @@ export async function createPeerHost(options: PeerHostOptions): Promise<PeerHost
     },
     logger: libp2pLogger(logger),
   })
-  return new Libp2pHost(node, { id: peerIdOf(privateKey.publicKey), listen })
+  return new Libp2pHost(node, { id: peerIdOf(privateKey.publicKey), listen, pubsub })
 }
 
 class Libp2pHost implements PeerHost {
   readonly id: PeerId
+  readonly pubsub: Pubsub | undefined
   readonly #node: Libp2p
   readonly #remembered = new BoundedCache<PeerId, Address[]>(MAX_REMEMBERED_PEERS)
 
   readonly #listen: readonly Address[]
   readonly #handlers = new Map<string, Accept>()
 
-  constructor(node: Libp2p, { id, listen }: { id: PeerId; listen: readonly Address[] }) {
+  constructor(
+    node: Libp2p,
+    { id, listen, pubsub }: Pick<Libp2pHost, 'id' | 'pubsub'> & { listen: readonly Address[] },
+  ) {
     this.#node = node
     this.id = id
+    this.pubsub = pubsub
     this.#listen = listen
   }
 

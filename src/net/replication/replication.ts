@@ -7,6 +7,7 @@ import type { SymmetricKey } from '../../core/symmetric.ts'
 import type { ThreadId } from '../../core/thread-id.ts'
 import { unlessAborted } from '../../util/unless-aborted.ts'
 import type { PeerHost } from '../host/libp2p-host.ts'
+import type { Pubsub } from '../host/pubsub.ts'
 import type { ResolvedNetOptions } from '../options.ts'
 import { createPeerClient, type PeerClient } from '../protocol/client.ts'
 import type { AheadHint, PeerHints } from '../protocol/handlers/context.ts'
@@ -14,13 +15,14 @@ import { createHandlers, type Handlers } from '../protocol/handlers/handlers.ts'
 import { servePeers } from '../protocol/server.ts'
 import type { PeerLog, Replica } from '../replica.ts'
 import { EdgeExchange } from './edge-exchange.ts'
+import { Gossip, type GossipStatus } from './gossip.ts'
 import { type Failure, PeerBook, type Stall } from './peer-book.ts'
 import { Puller } from './puller.ts'
 import { type Outstanding, Pusher } from './pusher.ts'
 
 export interface ReplicationComponents {
   readonly replica: Replica
-  readonly host: Pick<PeerHost, 'dial' | 'handle'>
+  readonly host: Pick<PeerHost, 'dial' | 'handle' | 'pubsub'>
   /** Default: gRPC over streams of the host. */
   readonly link?: PeerLink
   readonly clock: Clock
@@ -52,11 +54,11 @@ export interface PeerStatus {
 
 /** Keeps the threads of this host equal to those of its peers. */
 export interface Replication {
-  /** Starts to pull at intervals. Peers are answered from the time the host listens. */
+  /** Starts to pull at intervals, and gossip. Peers are answered from the time the host listens, which it does now. */
   start(): void
   /** Ends all calls; resolves when nothing is under way. */
   stop(): Promise<void>
-  /** A record written on this host is durable: sends it to the thread's peers. */
+  /** A record written on this host is durable: sends it to the thread's peers and its topic. */
   localRecord(threadId: ThreadId, logId: LogId, counter: number): void
   /** Fetches what the thread's peers have and this host has not. Peers that cannot be reached, or refuse, are no error. */
   pullThread(threadId: ThreadId, options?: AbortOptions): Promise<void>
@@ -68,14 +70,18 @@ export interface Replication {
   announceLogs(threadId: ThreadId, logIds: readonly LogId[]): void
   /** What is known of each peer that is not simply up to date. */
   syncStatus(): PeerStatus[]
+  /** Absent if the host takes no part in gossip. */
+  gossipStatus(): GossipStatus | undefined
 }
 
 /** Serves peers on the host and replicates with them. To be called before the host starts. */
 export function createReplication(components: ReplicationComponents, options: ReplicationOptions): Replication {
   const { host, replica, clock, logger } = components
   const { link = grpcLink(host, logger) } = components
-  const replication = new HostReplication({ ...components, client: link.client }, options)
-  const context = { replica, hints: replication, clock, pullRecords: options.pullRecords }
+  const { pubsub } = host
+  const replication = new HostReplication({ ...components, client: link.client, pubsub }, options)
+  const published = pubsub !== undefined
+  const context = { replica, hints: replication, clock, pullRecords: options.pullRecords, published }
   link.serve(createHandlers(context))
   return replication
 }
@@ -84,21 +90,25 @@ function grpcLink(host: ReplicationComponents['host'], logger: Logger): PeerLink
   return { client: createPeerClient(host), serve: (handlers) => servePeers({ host, handlers, logger }) }
 }
 
+interface HostReplicationComponents extends Omit<ReplicationComponents, 'host' | 'link'> {
+  readonly client: PeerClient
+  /** Without it there is no gossip. */
+  readonly pubsub?: Pubsub | undefined
+}
+
 /** Replication over any way to call peers; hears from the handlers what calls of peers tell about them. */
 export class HostReplication implements Replication, PeerHints {
-  readonly #components: Omit<ReplicationComponents, 'host'> & { readonly client: PeerClient }
+  readonly #components: HostReplicationComponents
   readonly #options: ReplicationOptions
   readonly #stopping = new AbortController()
   readonly #book: PeerBook
   readonly #puller: Puller
   readonly #pusher: Pusher
   readonly #exchange: EdgeExchange
+  readonly #gossip: Gossip | undefined
 
-  constructor(
-    components: Omit<ReplicationComponents, 'host'> & { readonly client: PeerClient },
-    options: ReplicationOptions,
-  ) {
-    const { clock, random } = components
+  constructor(components: HostReplicationComponents, options: ReplicationOptions) {
+    const { clock, pubsub, random } = components
     this.#components = components
     this.#options = options
     this.#book = new PeerBook({ clock, random, onReached: (peer) => this.#pusher.resume(peer) })
@@ -106,20 +116,24 @@ export class HostReplication implements Replication, PeerHints {
     this.#puller = new Puller(shared, options)
     this.#pusher = new Pusher(shared)
     this.#exchange = new EdgeExchange({ ...shared, puller: this.#puller }, options)
+    this.#gossip = pubsub && new Gossip({ ...shared, pubsub, hints: this })
   }
 
   start(): void {
     if (this.#options.pull) this.#exchange.start()
+    this.#gossip?.start()
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort(new ThreadsError('CLOSED', 'the host is stopping'))
     this.#components.client.close()
-    await Promise.all([this.#exchange.settled(), this.#puller.settled(), this.#pusher.settled()])
+    const parts = [this.#exchange, this.#puller, this.#pusher, this.#gossip]
+    await Promise.all(parts.map(async (part) => part?.settled()))
   }
 
   localRecord(threadId: ThreadId, logId: LogId, counter: number): void {
     this.#pusher.localRecord(threadId, logId, counter)
+    this.#gossip?.localRecord(threadId, logId, counter)
   }
 
   async pullThread(threadId: ThreadId, { signal }: AbortOptions = {}): Promise<void> {
@@ -172,6 +186,10 @@ export class HostReplication implements Replication, PeerHints {
       outstanding: this.#pusher.outstanding(peer),
       stalls: stalls.filter((stall) => stall.peer === peer),
     }))
+  }
+
+  gossipStatus(): GossipStatus | undefined {
+    return this.#gossip?.status()
   }
 
   ahead({ peer, threadId, logs, records, cause }: AheadHint): void {

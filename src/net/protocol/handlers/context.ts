@@ -38,6 +38,8 @@ export interface HandlerContext {
   readonly clock: Clock
   /** Most records in one reply. */
   readonly pullRecords: number
+  /** Others than members see the records of threads, on their topics: to have one proves nothing. @default false */
+  readonly published?: boolean
 }
 
 /** Lets callers pass that show the service key, and remembers that they did. The refusals are those of go-threads. */

@@ -20,8 +20,15 @@ export async function pushRecord(context: HandlerContext, request: PushRecordReq
   return {}
 }
 
-/** A caller not known to belong to the thread shows it by a record that the service key opens. */
-function belongs({ replica }: HandlerContext, { threadId, record }: PushRecordRequest, caller: PeerId): boolean {
+/**
+ * A caller not known to belong to the thread shows it by a record that the service key opens. Where records are also
+ * published, such a record is taken, and shows no more than that.
+ */
+function belongs(
+  { published = false, replica }: HandlerContext,
+  { threadId, record }: PushRecordRequest,
+  caller: PeerId,
+): boolean {
   if (replica.isProven(threadId, caller)) return true
   const serviceKey = replica.serviceKey(threadId)
   if (serviceKey === undefined) return false
@@ -31,6 +38,6 @@ function belongs({ replica }: HandlerContext, { threadId, record }: PushRecordRe
     if (error instanceof ThreadsError) return false
     throw error
   }
-  replica.prove(threadId, caller)
+  if (!published) replica.prove(threadId, caller)
   return true
 }
