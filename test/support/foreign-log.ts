@@ -7,6 +7,7 @@ import { identityOf } from '../../src/core/identity.ts'
 import { generateKey, type PrivateKey } from '../../src/core/keys.ts'
 import { type LogId, peerIdOf } from '../../src/core/peer-id.ts'
 import { type RecordBlocks, sealRecord } from '../../src/core/record.ts'
+import type { SymmetricKey } from '../../src/core/symmetric.ts'
 import type { ThreadKey } from '../../src/core/thread-key.ts'
 import type { Database } from '../../src/db/index.ts'
 import type { TestHost } from './host.ts'
@@ -44,26 +45,37 @@ export class ForeignLog {
     return made.blocks
   }
 
+  /** The next record, with any body. `read`: the key its header is encrypted with, by default that of the thread. */
+  recordOf(body: Uint8Array, read?: SymmetricKey): RecordBlocks {
+    const made = this.#seal(body, read)
+    this.#head = made.cid
+    return made.blocks
+  }
+
   /** A record after the head that does not become the head. */
   fork(events: readonly ForeignEvent[]): { blocks: RecordBlocks; cid: CID } {
-    const { service, read } = this.#threadKey
-    const body = encodeEvents(
-      events.map(({ type, id, patch, collection = 'Note', atMs = Date.now() }) => ({
-        type,
-        id,
-        patch: patch === undefined ? undefined : utf8(patch),
-        collection,
-        instanceId: id,
-        timestamp: BigInt(atMs) * 1_000_000n,
-      })),
+    return this.#seal(
+      encodeEvents(
+        events.map(({ type, id, patch, collection = 'Note', atMs = Date.now() }) => ({
+          type,
+          id,
+          patch: patch === undefined ? undefined : utf8(patch),
+          collection,
+          instanceId: id,
+          timestamp: BigInt(atMs) * 1_000_000n,
+        })),
+      ),
     )
+  }
+
+  #seal(body: Uint8Array, read: SymmetricKey = this.#threadKey.read): { blocks: RecordBlocks; cid: CID } {
     const { eventCid, ...event } = sealEvent(body, read, randomBytes)
     const { recordNode, cid } = sealRecord({
       event: eventCid,
       ...(this.#head === undefined ? {} : { prev: this.#head }),
       logKey: this.key,
       author: this.key.publicKey,
-      serviceKey: service,
+      serviceKey: this.#threadKey.service,
       random: randomBytes,
     })
     return { blocks: { recordNode, ...event }, cid }
