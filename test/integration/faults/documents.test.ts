@@ -39,7 +39,7 @@ describe('a unique index', () => {
     }
   })
 
-  it('5.8: binds to documents that were there before it', async () => {
+  it('binds to documents that were there before it', async () => {
     const { database, notes } = await newNotes(host, [{ _id: 'a', name: 'x' }])
     await database.updateCollection({ ...NOTE, ...UNIQUE_NAME })
     await expect(notes.create([bytesOf({ name: 'x' })])).rejects.toThrow('unique constraint violation')
