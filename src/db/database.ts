@@ -126,6 +126,7 @@ export class ThreadDatabase implements Database, App {
     return new SingleOperations({
       reader: this.#reader(place, this.#components.thread.reads),
       writes: this.#author.writes(place),
+      onSnapshot: (work) => this.#onSnapshot(place, work),
       write: (work) => this.#write(place, work, options),
     })
   }
@@ -191,6 +192,15 @@ export class ThreadDatabase implements Database, App {
   /** Ends listeners and transactions. Nothing can be read or written afterwards: calls throw `reason`. */
   close(reason: ThreadsError): void {
     this.#closing.abort(reason)
+  }
+
+  async #onSnapshot<T>(place: Place, work: (reader: InstanceReader) => Promise<T>): Promise<T> {
+    const snapshot = this.#components.reads.snapshot()
+    try {
+      return await work(this.#reader(place, snapshot))
+    } finally {
+      await snapshot.close()
+    }
   }
 
   /** Runs one operation as a transaction of its own. */

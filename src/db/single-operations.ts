@@ -11,6 +11,8 @@ export interface SingleOperationsComponents {
   /** Shows what is stored. */
   readonly reader: InstanceReader
   readonly writes: CollectionWrites
+  /** Runs `work` on one state that does not change meanwhile. */
+  onSnapshot<T>(work: (reader: InstanceReader) => Promise<T>): Promise<T>
   /** Runs `work` alone among the writers of the database, stores its actions, answers when they are durable. */
   write<T>(work: SingleWork<T>): Promise<T>
 }
@@ -28,7 +30,7 @@ export class SingleOperations implements Collection {
   }
 
   find(query: Query): Promise<DocumentBytes[]> {
-    return this.#components.reader.find(query)
+    return this.#components.onSnapshot((reader) => reader.find(query))
   }
 
   findById(id: string): Promise<DocumentBytes> {

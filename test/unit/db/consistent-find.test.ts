@@ -1,0 +1,31 @@
+import { randomBytes } from 'node:crypto'
+import { expect, it } from 'vitest'
+import { newThreadId } from '../../../src/core/thread-id.ts'
+import { startHost } from '../../support/host.ts'
+
+const COUNT = 600
+const FAR = 1_000_000
+const schema = JSON.stringify({ properties: { _id: { type: 'string' }, rank: { type: 'number' } } })
+const encode = (document: object): Uint8Array => Buffer.from(JSON.stringify(document))
+
+it('a query answers one state, while documents move in the index it reads', async () => {
+  await using host = await startHost({ net: { pull: false } })
+  const collections = [{ name: 'Item', schema, indexes: [{ path: 'rank' }] }]
+  const items = (await host.databases.create(newThreadId('raw', randomBytes), { collections })).collection('Item')
+  const documents = Array.from({ length: COUNT }, (_, rank) => ({ _id: `item-${rank}`, rank }))
+  await items.create(documents.map(encode))
+  let moving = true
+  const mover = (async () => {
+    for (let round = 0; moving; round++) {
+      // All of the index go to its end, and back.
+      const shift = round % 2 === 0 ? FAR : 0
+      await items.save(documents.map(({ _id, rank }) => encode({ _id, rank: rank + shift })))
+    }
+  })()
+  for (let count = 0; count < 40; count++) {
+    const found = await items.find({ ands: [{ path: 'rank', operation: 'ge', value: FAR }] })
+    expect([0, COUNT]).toContain(found.length)
+  }
+  moving = false
+  await mover
+})
