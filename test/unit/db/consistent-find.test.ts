@@ -1,15 +1,21 @@
 import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { newThreadId } from '../../../src/core/thread-id.ts'
+import { openLevelStore } from '../../../src/store/level-store.ts'
 import { startHost } from '../../support/host.ts'
 
-const COUNT = 600
+const COUNT = 2_000
 const FAR = 1_000_000
 const schema = JSON.stringify({ properties: { _id: { type: 'string' }, rank: { type: 'number' } } })
 const encode = (document: object): Uint8Array => Buffer.from(JSON.stringify(document))
 
 it('a query answers one state, while documents move in the index it reads', async () => {
-  await using host = await startHost({ net: { pull: false } })
+  const directory = await mkdtemp(join(tmpdir(), 'find-'))
+  const backend = await openLevelStore({ location: directory })
+  const host = await startHost({ net: { pull: false }, backend })
   const collections = [{ name: 'Item', schema, indexes: [{ path: 'rank' }] }]
   const items = (await host.databases.create(newThreadId('raw', randomBytes), { collections })).collection('Item')
   const documents = Array.from({ length: COUNT }, (_, rank) => ({ _id: `item-${rank}`, rank }))
@@ -28,4 +34,7 @@ it('a query answers one state, while documents move in the index it reads', asyn
   }
   moving = false
   await mover
+  await host[Symbol.asyncDispose]()
+  await backend.close()
+  await rm(directory, { recursive: true })
 })
