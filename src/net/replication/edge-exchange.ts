@@ -5,8 +5,9 @@ import type { PeerId } from '../../core/peer-id.ts'
 import type { ThreadId } from '../../core/thread-id.ts'
 import type { PeerClient } from '../protocol/client.ts'
 import { PeerRefusal, Status } from '../protocol/status.ts'
-import type { Replica } from '../replica.ts'
+import type { Edges, Replica } from '../replica.ts'
 import type { PeerBook } from './peer-book.ts'
+import type { Wants } from './plan.ts'
 import type { Puller } from './puller.ts'
 
 /** Threads in one call, as go-threads. */
@@ -110,7 +111,10 @@ export class EdgeExchange {
       const reply = await client.call(peer, 'exchangeEdges', request, { signal })
       const asked = new Set(here)
       for (const { threadId, edges } of reply.threads) {
-        if (asked.has(threadId) && replica.has(threadId)) puller.compare(peer, threadId, edges)
+        if (!asked.has(threadId) || !replica.has(threadId)) continue
+        if (edges.addresses !== 0n) puller.compare(peer, threadId, edges)
+        // Of a peer that belongs to the thread: it forgot that this host does, and a pull shows it.
+        else puller.pullSoon(peer, threadId, pullOfAll(replica.edges(threadId), edges))
       }
     } catch (error) {
       if (!(error instanceof PeerRefusal && error.status === Status.unimplemented)) throw error
@@ -118,4 +122,8 @@ export class EdgeExchange {
       for (const threadId of here) puller.pullSoon(peer, threadId, { wants: { logs: false, records: true } })
     }
   }
+}
+
+function pullOfAll(local: Edges, remote: Edges): { wants: Wants; edges: { local: Edges; remote: Edges } } {
+  return { wants: { logs: true, records: true }, edges: { local, remote } }
 }

@@ -353,6 +353,19 @@ describe('the exchange of edges', () => {
     expect(b.replica.logs(threadId).map(({ id }) => id)).toContain(fresh)
   })
 
+  it('brings together two of which one forgot the other', async () => {
+    const clock = new FakeClock()
+    const { links, a, b, threadId, logs } = pair({ clock, ...quickly })
+    await b.replica.addLogs(threadId, a.replica.logs(threadId))
+    a.replica.append(threadId, logs.a)
+    b.replica.append(threadId, logs.b)
+    b.replication.start()
+    clock.advance(1_000)
+    await quiet(links)
+    expect(b.replica.counter(threadId, logs.a)).toBe(1)
+    expect(a.replica.counter(threadId, logs.b)).toBe(1)
+  })
+
   it('packs ten threads in a call', async () => {
     const clock = new FakeClock()
     const links = new PeerLinks()
