@@ -85,7 +85,8 @@ class HostDatabases implements Databases {
 
   async delete(id: ThreadId, options: CallOptions = {}): Promise<void> {
     const database = await this.get(id, options)
-    this.#letGo(database)
+    if (!this.#databases.delete(id)) throw dbNotFound()
+    database.close(dbNotFound())
     try {
       await this.#components.net.deleteThread(id, { ...options, owner: database.thread })
     } catch (error) {
@@ -178,11 +179,6 @@ class HostDatabases implements Databases {
     }
   }
 
-  #letGo(database: ThreadDatabase): void {
-    this.#databases.delete(database.id)
-    database.close(dbNotFound())
-  }
-
   #takeUpLater(): void {
     if (this.#closed) return
     this.#cancelTakeUp?.()
@@ -195,7 +191,9 @@ class HostDatabases implements Databases {
     if (store.committer.state === 'read-only') return this.#takeUpLater()
     const owned = new Set(net.ownedThreads().map(({ id }) => id))
     for (const database of this.#databases.values()) {
-      if (!owned.has(database.id)) this.#letGo(database)
+      if (owned.has(database.id)) continue
+      this.#databases.delete(database.id)
+      database.close(dbNotFound())
     }
     for (const id of owned) {
       if (this.#closed) return
