@@ -36,11 +36,13 @@ export type WaitReason =
   | { readonly kind: 'clock'; readonly untilMs: number }
   | { readonly kind: 'sandbox' }
   | { readonly kind: 'transaction' }
+  /** Folding failed for no reason that the record gives; it is tried again. */
+  | { readonly kind: 'retry' }
 
 export interface FoldContext {
   /** Stored state and the batches of this thread that wait to be stored. */
   readonly view: ReadView
-  /** Cursor of every log of the thread before this call. */
+  /** Cursors of the logs of these records before this call. */
   readonly cursors: ReadonlyMap<LogId, Cursor>
   /** Record this host writes now: it is admitted at once, and refusing it throws WRITE_DENIED. */
   readonly local: boolean

@@ -9,6 +9,7 @@ import {
   encodeLogRow,
   encodeRecordRow,
   encodeThreadRow,
+  lazyPeers,
   type LogState,
   logRowKey,
   recordIdKey,
@@ -39,17 +40,13 @@ export class ThreadDraft {
   #logs: Map<LogId, LogState> | undefined
   #threadTouched = false
 
+  /** Throws STORE_READONLY after a failed write, until the state in memory is that of the store again. */
   constructor(state: ThreadState, committer: Committer) {
+    if (committer.state === 'read-only') throw storeReopens()
     this.state = state
     this.#committer = committer
     this.#generation = committer.generation
     this.view = committer.view(state.number)
-  }
-
-  get latestTime(): bigint {
-    let latest = 0n
-    for (const log of this.state.logs.values()) if (log.cursor.time > latest) latest = log.cursor.time
-    return latest
   }
 
   log(id: LogId): LogState {
@@ -72,12 +69,15 @@ export class ThreadDraft {
   }
 
   setLog(log: LogState): void {
+    const before = this.state.logs.get(log.id)
     if (this.#logs === undefined) {
       this.#logs = new Map(this.state.logs)
       this.state = { ...this.state, logs: this.#logs }
     }
     this.#logs.set(log.id, log)
     this.#touchedLogs.add(log.id)
+    if (log.cursor.time > this.state.latestTime) this.state = { ...this.state, latestTime: log.cursor.time }
+    if (log.addresses !== before?.addresses) this.state = { ...this.state, peers: lazyPeers(this.#logs) }
   }
 
   /** Number for a log that is new in the thread. */
@@ -99,11 +99,12 @@ export class ThreadDraft {
     return counter
   }
 
-  /** Queues the batch. `undefined` if there is nothing to store. The draft must not be used afterwards. */
-  submit(nowMs: number): Promise<Commit> | undefined {
-    if (this.#committer.generation !== this.#generation) {
-      throw new ThreadsError('STORE_FAILED', 'the store was reopened while the write was prepared')
-    }
+  /**
+   * Queues the batch; `onQueued` is called when it is, in the same turn. `undefined` if there is nothing to store. The
+   * draft must not be used afterwards.
+   */
+  submit(options: { nowMs: number; frees: boolean; onQueued: () => void }): Promise<Commit> | undefined {
+    if (this.#committer.generation !== this.#generation) throw storeReopens()
     const { number } = this.state
     if (this.#threadTouched) {
       this.#operations.push({ type: 'put', key: threadRowKey(number), value: encodeThreadRow(this.state) })
@@ -113,10 +114,10 @@ export class ThreadDraft {
       this.#operations.push({ type: 'put', key: logRowKey(number, log.number), value: encodeLogRow(log) })
     }
     if (this.#operations.length + this.#records.length === 0) return undefined
-    return this.#committer.submit(this.#batch(nowMs))
+    return this.#committer.submit(this.#batch(options), { frees: options.frees })
   }
 
-  #batch(nowMs: number): Batch {
+  #batch({ nowMs, onQueued }: { nowMs: number; onQueued: () => void }): Batch {
     const { number } = this.state
     const operations = this.#operations
     const heads: HeadMove[] = [...this.#heads].map(([log, move]) => ({ log, ...move }))
@@ -130,6 +131,7 @@ export class ThreadDraft {
           operations.push({ type: 'put', key: recordRowKey(number, log, counter), value })
           operations.push({ type: 'put', key: recordIdKey(cid, number, log, counter), value: NOTHING })
         }
+        onQueued()
         return operations
       },
     }
@@ -137,3 +139,9 @@ export class ThreadDraft {
 }
 
 const NOTHING = new Uint8Array(0)
+
+function storeReopens(): ThreadsError {
+  return new ThreadsError('STORE_READONLY', 'the store takes no writes after a failed one', {
+    hint: 'It is being opened again. Try later.',
+  })
+}

@@ -1,19 +1,20 @@
 import type { CID } from 'multiformats/cid'
-import { type Address, peerIdOfAddress } from '../core/address.ts'
 import { addressesEdge, headsEdge } from '../core/edge.ts'
 import { ThreadsError } from '../core/errors.ts'
-import { type LogId, type PeerId, peerIdOf } from '../core/peer-id.ts'
+import type { LogId, PeerId } from '../core/peer-id.ts'
 import type { RecordBlocks } from '../core/record.ts'
 import type { SymmetricKey } from '../core/symmetric.ts'
 import type { ThreadId } from '../core/thread-id.ts'
-import type { Committer } from '../store/committer.ts'
-import type { ThreadDraft } from './draft.ts'
+import type { Journal } from '../store/journal.ts'
+import { mergeLog } from './merge-log.ts'
+import { storeNewThread } from './new-thread.ts'
 import type { ResolvedNetOptions } from './options.ts'
 import type { Receiver } from './receive.ts'
 import type { RecordReader } from './record-reader.ts'
 import type { Edges, PeerLog, Receipt, ReceivedRun, Replica, ThreadWatcher } from './replica.ts'
-import type { ThreadState } from './rows.ts'
-import type { ThreadEntry, Threads } from './threads.ts'
+import type { LogState, ThreadState } from './rows.ts'
+import type { ThreadEntry } from './thread-entry.ts'
+import type { Threads } from './threads.ts'
 import type { Writer } from './writer.ts'
 
 export interface HostReplicaComponents {
@@ -22,7 +23,7 @@ export interface HostReplicaComponents {
   readonly writer: Writer
   readonly receiver: Receiver
   readonly records: RecordReader
-  readonly committer: Committer
+  readonly journal: Pick<Journal, 'lastSeq'>
 }
 
 /** What replication sees of the threads of this host. */
@@ -51,22 +52,20 @@ export class HostReplica implements Replica {
   }
 
   serviceKey(threadId: ThreadId): SymmetricKey | undefined {
-    return this.#components.threads.find(threadId)?.stored.key.service
+    return this.#find(threadId)?.key.service
   }
 
   logs(threadId: ThreadId): PeerLog[] {
-    const { stored } = this.#components.threads.get(threadId)
-    return [...stored.logs.values()].map((log) => ({
-      id: log.id,
-      publicKey: log.publicKey,
-      addresses: log.addresses,
-      head: log.head.cid,
-      counter: log.head.counter,
-    }))
+    return [...this.#get(threadId).logs.values()].map(peerLog)
+  }
+
+  log(threadId: ThreadId, logId: LogId): PeerLog | undefined {
+    const log = this.#get(threadId).logs.get(logId)
+    return log === undefined ? undefined : peerLog(log)
   }
 
   edges(threadId: ThreadId): Edges {
-    const state = this.#components.threads.find(threadId)?.stored
+    const state = this.#find(threadId)
     if (state === undefined) return { addresses: 0n, heads: 0n }
     const known = this.#edges.get(state)
     if (known !== undefined) return known
@@ -81,16 +80,16 @@ export class HostReplica implements Replica {
   }
 
   peers(threadId: ThreadId): PeerId[] {
-    const state = this.#components.threads.find(threadId)?.stored
-    return state === undefined ? [] : namedPeers(state).filter((peer) => peer !== this.hostId)
+    const named = this.#components.threads.find(threadId)?.stored.peers() ?? []
+    return [...named].filter((peer) => peer !== this.hostId)
   }
 
   async counterOf(threadId: ThreadId, logId: LogId, cid: CID): Promise<number | undefined> {
-    const { stored } = this.#components.threads.get(threadId)
-    const head = stored.logs.get(logId)?.head
+    const state = this.#get(threadId)
+    const head = state.logs.get(logId)?.head
     if (head?.cid?.equals(cid) === true) return head.counter
-    const found = await this.#components.records.find(stored, cid)
-    return found?.log.id === logId ? found.counter : undefined
+    const found = await this.#components.records.find(state, cid)
+    return found?.log.id === logId && found.counter <= (head?.counter ?? 0) ? found.counter : undefined
   }
 
   async recordsAfter(
@@ -98,23 +97,21 @@ export class HostReplica implements Replica {
     logId: LogId,
     options: { counter: number; maxRecords: number; maxBytes: number },
   ): Promise<RecordBlocks[]> {
-    const { stored } = this.#components.threads.get(threadId)
-    const log = stored.logs.get(logId)
+    const state = this.#get(threadId)
+    const log = state.logs.get(logId)
     if (log === undefined) return []
-    // A record may be readable before it is announced: nothing past the stored head is told.
+    // A record may be readable before it is announced: nothing past the head that is told.
     const maxRecords = Math.min(options.maxRecords, log.head.counter - options.counter)
     if (maxRecords <= 0) return []
-    return this.#components.records.blocksAfter(stored.number, log.number, { ...options, maxRecords })
+    return this.#components.records.blocksAfter(state.number, log.number, { ...options, maxRecords })
   }
 
   isProven(threadId: ThreadId, peer: PeerId): boolean {
-    const entry = this.#components.threads.find(threadId)
-    if (entry === undefined) return false
-    return entry.proven.has(peer) || namedPeers(entry.stored).includes(peer)
+    return this.#components.threads.find(threadId)?.isProven(peer) === true
   }
 
   prove(threadId: ThreadId, peer: PeerId): void {
-    this.#components.threads.find(threadId)?.proven.add(peer)
+    this.#components.threads.find(threadId)?.prove(peer)
   }
 
   async adopt(
@@ -123,30 +120,31 @@ export class HostReplica implements Replica {
     from: PeerId,
   ): Promise<void> {
     const { threads, writer } = this.#components
-    const known = threads.find(threadId)
+    const known = await threads.findSettled(threadId)
     if (known === undefined) {
       const entry = await this.#adoptUnknown(threadId, keys)
-      entry.proven.add(from)
+      entry.prove(from)
       return
     }
     const { read } = keys
-    if (read === undefined || known.stored.key.read !== undefined) return
+    if (read === undefined || known.prepared.key.read !== undefined) return
     const { stored } = await writer.write(known, async (draft) => {
-      draft.setThread({ key: { service: draft.state.key.service, read } })
+      const { key } = draft.state
+      if (key.read === undefined) draft.setThread({ key: { service: key.service, read } })
     })
     await stored
     await writer.resume(known)
   }
 
-  async #adoptUnknown(
+  #adoptUnknown(
     threadId: ThreadId,
     keys: { service: SymmetricKey; read: SymmetricKey | undefined },
   ): Promise<ThreadEntry> {
-    const { threads } = this.#components
-    const unsolicited = threads.all().filter((entry) => entry.stored.unsolicited).length
     if (this.#options.replicateFor === 'none') throw new ThreadsError('PEER_REFUSED', 'thread not found')
-    if (unsolicited >= this.#options.maxUnsolicitedThreads) {
-      throw new ThreadsError('NO_SPACE', `this host keeps ${unsolicited} threads for others already`)
+    const { threads } = this.#components
+    const kept = threads.unsolicitedCount()
+    if (kept >= this.#options.maxUnsolicitedThreads) {
+      throw new ThreadsError('NO_SPACE', `this host keeps ${kept} threads for others already`)
     }
     const key = keys.read === undefined ? { service: keys.service } : { service: keys.service, read: keys.read }
     return storeNewThread(this.#components, { id: threadId, key, unsolicited: true })
@@ -164,76 +162,23 @@ export class HostReplica implements Replica {
   receive(run: ReceivedRun): Promise<Receipt> {
     return this.#components.receiver.receive(this.#components.threads.get(run.threadId), run)
   }
+
+  /** What peers may be told of a thread. */
+  #find(threadId: ThreadId): ThreadState | undefined {
+    return this.#components.threads.find(threadId)?.told(this.#components.journal.lastSeq)
+  }
+
+  #get(threadId: ThreadId): ThreadState {
+    return this.#components.threads.get(threadId).told(this.#components.journal.lastSeq)
+  }
 }
 
-/** Stores a new thread, with what `complete` adds to it, in one batch. */
-export async function storeNewThread(
-  components: Pick<HostReplicaComponents, 'threads' | 'writer'>,
-  thread: Pick<ThreadState, 'id' | 'key' | 'unsolicited'>,
-  complete: (draft: ThreadDraft) => void = () => {},
-): Promise<ThreadEntry> {
-  const { threads, writer } = components
-  const { number, key, value } = threads.takeNumber()
-  const state = { ...thread, number, phase: 'live' as const, writers: new Map(), logs: new Map() }
-  const entry = threads.put({ ...state, appData: undefined, row: {} })
-  try {
-    const { stored } = await writer.write(entry, async (draft) => {
-      draft.setThread({})
-      draft.operations([{ type: 'put', key, value }])
-      complete(draft)
-    })
-    await stored
-  } catch (error) {
-    threads.remove(entry)
-    throw error
-  }
-  return entry
-}
-
-/** Adds a log that is new, or the addresses of one that is known. Heads of others are hints and not taken. */
-export function mergeLog(
-  draft: ThreadDraft,
-  log: PeerLog,
-  limits: Pick<ResolvedNetOptions, 'maxLogs' | 'maxLogAddresses'>,
-): void {
-  const addresses = log.addresses.filter((address) => peerIdOfAddress(address) !== undefined)
-  const known = draft.state.logs.get(log.id)
-  if (known !== undefined) {
-    const fresh = addresses.filter((address) => !known.addresses.includes(address))
-    if (fresh.length === 0) return
-    draft.setLog({ ...known, addresses: limited([...known.addresses, ...fresh], limits) })
-    return
-  }
-  if (log.publicKey === undefined || peerIdOf(log.publicKey) !== log.id) {
-    throw new ThreadsError('INVALID_KEY', "log ID doesn't provided match public key")
-  }
-  if (draft.state.logs.size >= limits.maxLogs) {
-    throw new ThreadsError('TOO_LARGE', `the thread has ${limits.maxLogs} logs already, no more are taken`)
-  }
-  draft.setLog({
-    number: draft.nextLogNumber(),
+function peerLog(log: LogState): PeerLog {
+  return {
     id: log.id,
     publicKey: log.publicKey,
-    privateKey: undefined,
-    managed: false,
-    addresses: limited([...new Set(addresses)], limits),
-    head: { counter: 0, cid: undefined },
-    cursor: { counter: 0, time: 0n },
-    row: {},
-  })
-}
-
-function limited(addresses: readonly Address[], limits: { maxLogAddresses: number }): Address[] {
-  return addresses.slice(0, limits.maxLogAddresses)
-}
-
-function namedPeers(state: ThreadState): PeerId[] {
-  const peers = new Set<PeerId>()
-  for (const log of state.logs.values()) {
-    for (const address of log.addresses) {
-      const peer = peerIdOfAddress(address)
-      if (peer !== undefined) peers.add(peer)
-    }
+    addresses: log.addresses,
+    head: log.head.cid,
+    counter: log.head.counter,
   }
-  return [...peers]
 }

@@ -1,4 +1,4 @@
-import { peerAddress } from '../core/address.ts'
+import { type Address, peerAddress } from '../core/address.ts'
 import type { Caller } from '../core/caller.ts'
 import type { Random } from '../core/clock.ts'
 import { ThreadsError } from '../core/errors.ts'
@@ -9,12 +9,14 @@ import type { ThreadId } from '../core/thread-id.ts'
 import { newThreadKey, type ThreadKey } from '../core/thread-key.ts'
 import { equalBytes } from '../core/bytes.ts'
 import type { ThreadDraft } from './draft.ts'
-import { mergeLog, storeNewThread } from './host-replica.ts'
 import type { NewThreadOptions } from './index.ts'
+import { mergeLog, refuseTooManyLogs } from './merge-log.ts'
+import { storeNewThread } from './new-thread.ts'
 import type { ResolvedNetOptions } from './options.ts'
 import type { PeerLog } from './replica.ts'
 import type { LogState, ThreadState } from './rows.ts'
-import type { ThreadEntry, Threads } from './threads.ts'
+import type { ThreadEntry } from './thread-entry.ts'
+import type { Threads } from './threads.ts'
 import type { Writer } from './writer.ts'
 
 export interface MembershipComponents {
@@ -44,14 +46,14 @@ export class Membership {
   async create(id: ThreadId, options: NewThreadOptions): Promise<ThreadEntry> {
     this.refuseSecondLog(id, options)
     const key = options.key ?? newThreadKey(this.#components.random)
-    return this.#ensure(id, key, (draft) => this.#enter(draft, options))
+    return this.#ensure(id, { ...options, key }, (draft) => this.#enter(draft, options))
   }
 
   /** Stores a thread that was found at a peer, with the peer's logs, and one of the caller if he can write. */
   join(id: ThreadId, options: NewThreadOptions & { key: ThreadKey; logs: readonly PeerLog[] }): Promise<ThreadEntry> {
     const writes = options.key.read !== undefined || options.logKey !== undefined
-    return this.#ensure(id, options.key, (draft) => {
-      for (const log of options.logs) mergeLog(draft, log, this.#options)
+    return this.#ensure(id, options, (draft) => {
+      for (const log of options.logs) mergeIfGood(draft, log, this.#options)
       if (writes) this.#enter(draft, options)
     })
   }
@@ -73,71 +75,121 @@ export class Membership {
   /** The log a caller writes; made in the draft if he has none. */
   ownLog(draft: ThreadDraft, caller: Caller): LogState {
     const known = draft.state.writers.get(this.writerOf(caller))
-    return known === undefined ? this.#addLog(draft, caller, generateKey(this.#components.random)) : draft.log(known)
+    if (known !== undefined) return draft.log(known)
+    return this.#addLog(draft, caller, { key: generateKey(this.#components.random), brought: false })
   }
 
-  /** Makes the log of a key the one that the caller writes from now on. */
-  #addLog(draft: ThreadDraft, caller: Caller, key: PrivateKey | PublicKey): LogState {
+  /** Makes the log of a key the one that the caller writes from now on. `brought`: the key was made elsewhere. */
+  #addLog(
+    draft: ThreadDraft,
+    caller: Caller,
+    { key, brought }: { key: PrivateKey | PublicKey; brought: boolean },
+  ): LogState {
     const id = peerIdOf(publicPart(key))
     const log = draft.state.logs.get(id)
+    if (log === undefined) refuseTooManyLogs(draft, this.#options)
     draft.setLog({
       number: log?.number ?? draft.nextLogNumber(),
       id,
       publicKey: publicPart(key),
       privateKey: 'sign' in key ? key : undefined,
       managed: true,
-      addresses: [...new Set([...(log?.addresses ?? []), peerAddress(this.#components.hostId)])],
+      addresses: this.#withOwnAddress(log?.addresses ?? []),
       head: log?.head ?? { counter: 0, cid: undefined },
       cursor: log?.cursor ?? { counter: 0, time: 0n },
+      unpulled: brought && this.#hasPeers(draft),
       row: log?.row ?? {},
     })
     draft.setThread({ writers: new Map(draft.state.writers).set(this.writerOf(caller), id) })
     return draft.log(id)
   }
 
-  /** Adds or removes the address of a replicator in the logs written on this host. */
-  async setReplicator(entry: ThreadEntry, peer: PeerId, present: boolean): Promise<LogId[]> {
+  #withOwnAddress(addresses: readonly Address[]): readonly Address[] {
+    const own = peerAddress(this.#components.hostId)
+    return addresses.includes(own) ? addresses : [own, ...addresses].slice(0, this.#options.maxLogAddresses)
+  }
+
+  #hasPeers(draft: ThreadDraft): boolean {
+    const { hostId } = this.#components
+    return [...draft.state.peers()].some((peer) => peer !== hostId)
+  }
+
+  /** Adds the address of a replicator to the logs written on this host. Answers those that lacked it. Throws TOO_LARGE. */
+  async addReplicator(entry: ThreadEntry, peer: PeerId): Promise<LogId[]> {
     const address = peerAddress(peer)
+    const { maxLogAddresses } = this.#options
     const { result, stored } = await this.#components.writer.write(entry, async (draft) => {
-      const changed: LogId[] = []
-      for (const log of draft.state.logs.values()) {
-        if (!log.managed || log.addresses.includes(address) === present) continue
-        const addresses = present ? [...log.addresses, address] : log.addresses.filter((each) => each !== address)
-        draft.setLog({ ...log, addresses })
-        changed.push(log.id)
+      const lacking = [...draft.state.logs.values()].filter((log) => log.managed && !log.addresses.includes(address))
+      for (const log of lacking) {
+        if (log.addresses.length >= maxLogAddresses) {
+          throw new ThreadsError('TOO_LARGE', `log ${log.id} has ${maxLogAddresses} addresses already`)
+        }
+        draft.setLog({ ...log, addresses: [...log.addresses, address] })
       }
-      return changed
+      return lacking.map((log) => log.id)
     })
     await stored
     return result
   }
 
-  #enter(draft: ThreadDraft, options: NewThreadOptions): void {
-    const { caller = {}, logKey } = options
-    this.#refuseSecondLog(draft.state, options)
+  /** Takes the address back from these logs. */
+  async removeReplicator(entry: ThreadEntry, peer: PeerId, logIds: readonly LogId[]): Promise<void> {
+    const address = peerAddress(peer)
+    const { stored } = await this.#components.writer.write(entry, async (draft) => {
+      for (const log of logIds.map((id) => draft.log(id))) {
+        draft.setLog({ ...log, addresses: log.addresses.filter((each) => each !== address) })
+      }
+    })
+    await stored
+  }
+
+  #enter(draft: ThreadDraft, { caller = {}, logKey }: NewThreadOptions): void {
+    this.#refuseSecondLog(draft.state, { caller, ...(logKey === undefined ? {} : { logKey }) })
     if (logKey === undefined) this.ownLog(draft, caller)
-    else this.#addLog(draft, caller, logKey)
-    draft.setThread({ unsolicited: false })
-    if (options.appData !== undefined) draft.setThread({ appData: options.appData })
+    else this.#addLog(draft, caller, { key: logKey, brought: 'sign' in logKey })
   }
 
   /** The thread with this key; made if it is not here. What `complete` adds goes into the same batch. */
-  async #ensure(id: ThreadId, key: ThreadKey, complete: (draft: ThreadDraft) => void): Promise<ThreadEntry> {
+  async #ensure(
+    id: ThreadId,
+    { key, appData }: NewThreadOptions & { key: ThreadKey },
+    complete: (draft: ThreadDraft) => void,
+  ): Promise<ThreadEntry> {
     const { threads, writer } = this.#components
-    const known = threads.find(id)
-    if (known === undefined) return storeNewThread(this.#components, { id, key, unsolicited: false }, complete)
-    const held = known.prepared.key
-    if (!equalBytes(held.service, key.service)) throw new ThreadsError('KEY_MISMATCH', 'service-key mismatch')
-    if (held.read !== undefined && key.read !== undefined && !equalBytes(held.read, key.read)) {
-      throw new ThreadsError('KEY_MISMATCH', 'read-key mismatch')
-    }
-    const { stored } = await writer.write(known, async (draft) => {
-      if (draft.state.key.read === undefined && key.read !== undefined) draft.setThread({ key })
+    const fill = (draft: ThreadDraft): void => {
       complete(draft)
+      if (appData !== undefined) draft.setThread({ appData })
+    }
+    const known = await threads.findSettled(id)
+    if (known === undefined) return storeNewThread(this.#components, { id, key, unsolicited: false }, fill)
+    const { stored } = await writer.write(known, async (draft) => {
+      refuseOtherKey(draft.state.key, key)
+      if (appData !== undefined && draft.state.appData !== undefined) {
+        throw new ThreadsError('THREAD_IN_USE', 'thread is in use')
+      }
+      if (draft.state.key.read === undefined && key.read !== undefined) draft.setThread({ key })
+      if (draft.state.unsolicited) draft.setThread({ unsolicited: false })
+      fill(draft)
     })
     await stored
     await writer.resume(known)
     return known
+  }
+}
+
+function refuseOtherKey(held: ThreadKey, key: ThreadKey): void {
+  if (!equalBytes(held.service, key.service)) throw new ThreadsError('KEY_MISMATCH', 'service-key mismatch')
+  if (held.read !== undefined && key.read !== undefined && !equalBytes(held.read, key.read)) {
+    throw new ThreadsError('KEY_MISMATCH', 'read-key mismatch')
+  }
+}
+
+/** One bad log of a peer keeps none of the others out. */
+function mergeIfGood(draft: ThreadDraft, log: PeerLog, limits: ResolvedNetOptions): void {
+  try {
+    mergeLog(draft, log, limits)
+  } catch (error) {
+    if (!(error instanceof ThreadsError)) throw error
   }
 }
 

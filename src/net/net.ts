@@ -17,6 +17,8 @@ import type { HostStore } from '../store/host-store.ts'
 import type { Journal } from '../store/journal.ts'
 import type { App, OwnedThread, ThreadRecord } from './app.ts'
 import { deleteThreadRows } from './deletion.ts'
+import type { ThreadDraft } from './draft.ts'
+import { FirstPulls } from './first-pulls.ts'
 import { HostReplica } from './host-replica.ts'
 import { createPeerHost, type PeerHost } from './host/libp2p-host.ts'
 import type { CallerOptions, Net, NewThreadOptions, ThreadInfo } from './index.ts'
@@ -28,8 +30,13 @@ import { Receiver } from './receive.ts'
 import { recordFeed } from './record-feed.ts'
 import { RecordReader } from './record-reader.ts'
 import { createReplication, type PeerLink, type Replication } from './replication/replication.ts'
-import { type ThreadEntry, Threads } from './threads.ts'
+import { logOfNumber, type ThreadState } from './rows.ts'
+import type { ThreadEntry } from './thread-entry.ts'
+import { Threads } from './threads.ts'
 import { Writer } from './writer.ts'
+
+/** Time after which a deletion that a failed write cut off goes on: the store takes writes again by then. */
+const DELETION_DELAY_MS = 1_000
 
 export interface NetComponents {
   readonly store: HostStore
@@ -79,27 +86,33 @@ class HostNet implements Net {
   readonly #receiver: Receiver
   readonly #membership: Membership
   readonly #replication: Replication
+  readonly #pulls: FirstPulls
   readonly #stopping = new AbortController()
+  readonly #forgetReset: () => void
+  #cancelDeletion: (() => void) | undefined
 
   constructor(components: HostNetComponents, options: ResolvedNetOptions) {
     const { store, clock, random, logger, threads } = components
-    const { committer } = store
+    const { committer, journal } = store
     this.#components = components
     this.#threads = threads
     this.hostId = peerIdOf(components.privateKey.publicKey)
     this.identity = identityOf(components.privateKey.publicKey)
-    this.journal = store.journal
+    this.journal = journal
     this.#records = new RecordReader(store.reads)
-    this.#writer = new Writer({ committer, clock, logger })
+    this.#writer = new Writer({ committer, journal, clock, logger })
     const writer = this.#writer
     this.#receiver = new Receiver(writer, options.maxRecordBytes)
     const { hostId, identity } = this
     this.#membership = new Membership({ threads, writer, hostId, identity, random }, options)
-    const shared = { hostId, threads, writer, receiver: this.#receiver, records: this.#records, committer }
+    const shared = { hostId, threads, writer, receiver: this.#receiver, records: this.#records, journal }
     const replica = new HostReplica(shared, options)
     const network = { host: components.host, ...(components.network && { link: components.network.link }) }
     this.#replication = createReplication({ replica, ...network, clock, random, logger }, options)
-    this.#owned = { membership: this.#membership, writer, clock, random, options, store }
+    const { signal } = this.#stopping
+    this.#pulls = new FirstPulls({ replication: this.#replication, writer, logger, signal })
+    this.#owned = { membership: this.#membership, writer, pulls: this.#pulls, random, options, store }
+    this.#forgetReset = store.onReset(() => this.#reload())
   }
 
   readonly #owned: ConstructorParameters<typeof ThreadOwner>[1]
@@ -116,7 +129,9 @@ class HostNet implements Net {
   }
 
   async createThread(id: ThreadId, options: NewThreadOptions = {}): Promise<ThreadInfo> {
-    return this.#info(await this.#membership.create(id, options))
+    const entry = await this.#membership.create(id, options)
+    if (hasUnpulled(entry)) this.#pulls.start(entry)
+    return this.#info(entry)
   }
 
   async addThread(address: Address, options: NewThreadOptions & { key: ThreadKey }): Promise<ThreadInfo> {
@@ -129,14 +144,15 @@ class HostNet implements Net {
       if (this.#threads.find(id) === undefined) {
         throw new ThreadsError('THREAD_NOT_FOUND', 'cannot retrieve thread from self: thread not found')
       }
-      return this.#info(await this.#membership.join(id, { ...options, logs: [] }))
+      const entry = await this.#membership.join(id, { ...options, logs: [] })
+      if (hasUnpulled(entry)) this.#pulls.start(entry)
+      return this.#info(entry)
     }
     await this.#rememberPeer(peer, hostAddress)
     const logs = await this.#replication.getLogs(peer, id, { serviceKey: options.key.service, ...signalOf(options) })
     const entry = await this.#membership.join(id, { ...options, logs })
-    entry.proven.add(peer)
-    // A log that was written elsewhere is continued only from its end.
-    if (options.logKey !== undefined) await this.#replication.pullThread(id, signalOf(options))
+    entry.prove(peer)
+    if (hasUnpulled(entry)) await this.#pulls.run(entry, signalOf(options))
     else this.#pullInBackground(id)
     return this.#info(entry)
   }
@@ -159,26 +175,27 @@ class HostNet implements Net {
     if (entry.app !== undefined && options.owner?.id !== id) {
       throw new ThreadsError('THREAD_IN_USE', 'cannot delete thread: thread is in use')
     }
-    const { result: state, stored } = await this.#writer.write(entry, async (draft) => {
-      draft.setThread({ phase: 'deleting' })
-      return draft.state
-    })
+    const { stored } = await this.#writer.write(entry, markDeleting, { frees: true })
     await stored
     this.#threads.remove(entry)
-    await deleteThreadRows(this.#components.store, state)
+    await deleteThreadRows(this.#components.store, entry)
   }
 
   async addReplicator(id: ThreadId, address: Address, options: CallerOptions = {}): Promise<PeerId> {
     const entry = this.#threads.get(id)
     const peer = peerOf(address)
-    const changed = await this.#membership.setReplicator(entry, peer, true)
+    const wasProven = entry.isProven(peer)
+    const changed = await this.#membership.addReplicator(entry, peer)
     if (peer === this.hostId) return peer
-    entry.proven.add(peer)
+    entry.prove(peer)
     try {
       await this.#rememberPeer(peer, address)
       await this.#replication.pushLogs(peer, id, { withServiceKey: true, ...signalOf(options) })
     } catch (error) {
-      if (changed.length > 0) await this.#membership.setReplicator(entry, peer, false)
+      if (!wasProven) entry.disprove(peer)
+      await this.#membership.removeReplicator(entry, peer, changed).catch((failure: unknown) => {
+        this.#components.logger.warn({ thread: id, peer, error: failure }, 'could not take a replicator back')
+      })
       throw error
     }
     this.#replication.announceLogs(id, changed)
@@ -210,9 +227,11 @@ class HostNet implements Net {
   }
 
   subscribe(options: CallerOptions & { threads?: readonly ThreadId[] } = {}): AsyncIterable<ThreadRecord> {
-    const { threads = [] } = options
-    const components = { journal: this.journal, threads: this.#threads, records: this.#records }
-    return recordFeed(components, { ...signalOf(options), wanted: new Set(threads) })
+    const { threads = [], signal } = options
+    const { reads } = this.#components.store
+    const components = { journal: this.journal, threads: this.#threads, reads, records: this.#records }
+    const signals = [this.#stopping.signal, ...(signal === undefined ? [] : [signal])]
+    return recordFeed(components, { wanted: new Set(threads), signals })
   }
 
   ownedThreads(): { id: ThreadId; appData: unknown }[] {
@@ -225,7 +244,12 @@ class HostNet implements Net {
     if (entry.app !== undefined) throw new ThreadsError('THREAD_IN_USE', 'thread is in use')
     const app = build(new ThreadOwner(entry, this.#owned))
     entry.app = app
-    await this.#writer.resume(entry)
+    try {
+      await this.#writer.resume(entry)
+    } catch (error) {
+      entry.app = undefined
+      throw error
+    }
     return app
   }
 
@@ -240,11 +264,7 @@ class HostNet implements Net {
   }
 
   async start(): Promise<void> {
-    const { store, host } = this.#components
-    store.onReset(async () => {
-      await this.#threads.load()
-    })
-    await host.start()
+    await this.#components.host.start()
     this.#replication.start()
     this.#announceRecords().catch((error: unknown) => {
       if (!hasCode(error, 'CLOSED')) this.#components.logger.error({ error }, 'new records are not announced any more')
@@ -253,8 +273,31 @@ class HostNet implements Net {
 
   async stop(): Promise<void> {
     this.#stopping.abort()
+    this.#forgetReset()
+    this.#cancelDeletion?.()
     await this.#replication.stop()
     await this.#components.host.close()
+    const { committer } = this.#components.store
+    const threads = this.#threads.all()
+    for (const entry of threads) entry.stopWaiting()
+    await Promise.allSettled(threads.map((entry) => committer.settled(entry.number)))
+  }
+
+  /** The store was opened again after a failed write. Nobody writes before this has ended. */
+  async #reload(): Promise<void> {
+    const deleting = await this.#threads.load()
+    for (const entry of this.#threads.all()) this.#writer.resumeSoon(entry)
+    this.#cancelDeletion?.()
+    this.#cancelDeletion = this.#components.clock.after(DELETION_DELAY_MS, () => {
+      for (const state of deleting) this.#deleteInBackground(state)
+    })
+  }
+
+  #deleteInBackground(state: ThreadState): void {
+    const { store, logger } = this.#components
+    deleteThreadRows(store, state).catch((error: unknown) => {
+      logger.warn({ thread: state.id, error }, 'a thread is not deleted yet; that goes on at the next start')
+    })
   }
 
   /** Tells peers of records written on this host, once they are durable. */
@@ -271,10 +314,10 @@ class HostNet implements Net {
 
   #announce({ thread, heads }: Commit): void {
     const entry = this.#threads.byNumber(thread)
-    if (entry === undefined || heads.length === 0) return
-    for (const log of entry.stored.logs.values()) {
-      const move = heads.find((each) => each.log === log.number)
-      if (log.managed && move !== undefined) this.#replication.localRecord(entry.id, log.id, move.to)
+    if (entry === undefined) return
+    for (const move of heads) {
+      const log = logOfNumber(entry.stored, move.log)
+      if (log?.managed === true) this.#replication.localRecord(entry.id, log.id, move.to)
     }
   }
 
@@ -302,6 +345,14 @@ class HostNet implements Net {
       addresses: this.hostAddresses().map((address) => threadAddress(address, this.hostId, stored.id)),
     }
   }
+}
+
+async function markDeleting(draft: ThreadDraft): Promise<void> {
+  draft.setThread({ phase: 'deleting' })
+}
+
+function hasUnpulled(entry: ThreadEntry): boolean {
+  return [...entry.stored.logs.values()].some((log) => log.unpulled)
 }
 
 function peerOf(address: Address): PeerId {

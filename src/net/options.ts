@@ -59,20 +59,26 @@ const BOUNDS: Partial<Record<keyof NetOptions, readonly [min: number, max: numbe
   pullStartAfterMs: [1, 86_400_000],
   pullInitialIntervalMs: [1, 86_400_000],
   pullIntervalMs: [1, 86_400_000],
-  maxRecordBytes: [1024, 3.9 * MIB],
+  maxRecordBytes: [1024, Math.floor(3.9 * MIB)],
   maxLogs: [1, 1_000_000],
   maxLogAddresses: [1, 1_000],
   maxUnsolicitedThreads: [0, 10_000_000],
 }
 
-/** Fills in defaults. Throws TypeError naming the option, its value and what is allowed. */
+const REPLICATE_FOR: ReadonlySet<string> = new Set(['anyone', 'none'])
+
+/** Fills in defaults, also for `undefined`. Throws TypeError naming the option, its value and what is allowed. */
 export function resolveNetOptions(options: NetOptions): ResolvedNetOptions {
-  const resolved = { ...DEFAULTS, ...options }
-  for (const [name, bounds] of Object.entries(BOUNDS)) {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined)
+  const resolved: ResolvedNetOptions = { ...DEFAULTS, ...Object.fromEntries(given) }
+  for (const [name, [min, max]] of Object.entries(BOUNDS)) {
     const value: unknown = resolved[name as keyof NetOptions]
-    if (typeof value !== 'number' || !(value >= bounds[0] && value <= bounds[1])) {
-      throw new TypeError(`${name} is ${String(value)}, must be a number from ${bounds[0]} to ${bounds[1]}`)
+    if (!Number.isInteger(value) || Number(value) < min || Number(value) > max) {
+      throw new TypeError(`${name} is ${String(value)}, must be a whole number from ${min} to ${max}`)
     }
+  }
+  if (!REPLICATE_FOR.has(resolved.replicateFor)) {
+    throw new TypeError(`replicateFor is ${resolved.replicateFor}, must be anyone or none`)
   }
   return resolved
 }

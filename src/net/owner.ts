@@ -1,5 +1,5 @@
 import type { Caller } from '../core/caller.ts'
-import type { Clock, Random } from '../core/clock.ts'
+import type { Random } from '../core/clock.ts'
 import type { LogId } from '../core/peer-id.ts'
 import type { ThreadId } from '../core/thread-id.ts'
 import type { HostStore } from '../store/host-store.ts'
@@ -9,17 +9,18 @@ import { ThreadsError } from '../core/errors.ts'
 import type { Draft, OwnedThread, ThreadRecord } from './app.ts'
 import { prepareRecord } from './append.ts'
 import type { ThreadDraft } from './draft.ts'
+import type { FirstPulls } from './first-pulls.ts'
 import type { Membership } from './membership.ts'
 import type { ResolvedNetOptions } from './options.ts'
 import { RecordReader } from './record-reader.ts'
-import type { ThreadEntry } from './threads.ts'
+import type { ThreadEntry } from './thread-entry.ts'
 import type { Writer } from './writer.ts'
 
 export interface OwnerComponents {
   readonly membership: Membership
   readonly writer: Writer
+  readonly pulls: FirstPulls
   readonly store: HostStore
-  readonly clock: Clock
   readonly random: Random
   readonly options: ResolvedNetOptions
 }
@@ -73,6 +74,7 @@ export class ThreadOwner implements OwnedThread {
 
   detach(): void {
     this.#entry.app = undefined
+    this.#entry.waits.clear()
   }
 }
 
@@ -92,7 +94,7 @@ class OwnerDraft implements Draft {
   }
 
   get latestTime(): bigint {
-    return this.#draft.latestTime
+    return this.#draft.state.latestTime
   }
 
   put(key: Uint8Array, value: Uint8Array): void {
@@ -112,19 +114,27 @@ class OwnerDraft implements Draft {
   }
 
   async append(caller: Caller, body: Uint8Array): Promise<ThreadRecord> {
-    const { membership, writer, random, options } = this.#components
+    const { membership, writer, pulls, random, options } = this.#components
     const log = membership.ownLog(this.#draft, caller)
+    if (log.unpulled) {
+      pulls.start(this.#entry)
+      throw logWaits(log.id, 'a peer to say what it has of it')
+    }
     const author = membership.writerOf(caller)
     const { key } = this.#draft.state
     const prepared = prepareRecord(log, { body, author, key, random, maxRecordBytes: options.maxRecordBytes })
     const owned = this.#entry.app !== undefined
     if (owned && !writer.foldsAtOnce(this.#entry, this.#draft, log.id)) {
       const reason = this.#entry.waits.get(log.id)?.kind ?? 'records before it'
-      throw new ThreadsError('LOG_WAITS', `log ${log.id} waits for ${reason}`, { hint: 'Try again later.' })
+      throw logWaits(log.id, reason)
     }
     this.#draft.addRecord(log.id, prepared.cid, prepared.blocks)
     const record = { ...prepared, threadId: this.#entry.id, logId: log.id, author, body }
     if (owned) await writer.fold(this.#entry, this.#draft, { records: [record], local: true })
     return record
   }
+}
+
+function logWaits(log: LogId, reason: string): ThreadsError {
+  return new ThreadsError('LOG_WAITS', `log ${log} waits for ${reason}`, { hint: 'Try again later.' })
 }

@@ -37,11 +37,20 @@ export class PeerAddresses {
     const addresses = [...known, address].slice(-MAX_ADDRESSES)
     this.#known.set(peer, addresses)
     const value = encode(addresses.map((each) => addressToBytes(each)))
-    await this.#store.committer.submit({
-      thread: 0,
-      heads: [],
-      changes: [],
-      operations: () => [{ type: 'put', key: peerRowKey(peer), value }],
-    })
+    try {
+      await this.#store.committer.submit({
+        thread: 0,
+        heads: [],
+        changes: [],
+        operations: () => [{ type: 'put', key: peerRowKey(peer), value }],
+      })
+    } catch (error) {
+      // Not known, so that it is stored when it is given again.
+      this.#known.set(
+        peer,
+        (this.#known.get(peer) ?? []).filter((each) => each !== address),
+      )
+      throw error
+    }
   }
 }

@@ -3,7 +3,7 @@ import { alignRun, type OpenedRecord, openRun, verifyRun } from './check-run.ts'
 import type { ThreadDraft } from './draft.ts'
 import { RecordReader, threadRecord } from './record-reader.ts'
 import type { Receipt, ReceivedRun } from './replica.ts'
-import type { ThreadEntry } from './threads.ts'
+import type { ThreadEntry } from './thread-entry.ts'
 import type { Writer } from './writer.ts'
 
 /** Records opened before other work of the process gets its turn. */
@@ -64,8 +64,8 @@ export class Receiver {
         const counter = draft.addRecord(run.logId, record.cid, blocks)
         return threadRecord(draft.state, log, { record, blocks, counter })
       })
-      if (atOnce) await writer.fold(entry, draft, { records: added, local: false })
-      folded = atOnce || entry.app === undefined
+      if (atOnce) await writer.foldReceived(entry, draft, added)
+      folded = atOnce || entry.waits.has(run.logId)
       return { stored: added.length, counter: draft.log(run.logId).head.counter, gap: false }
     })
     await stored

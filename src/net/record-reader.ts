@@ -11,6 +11,8 @@ import {
   decodeRecordRow,
   type LogState,
   readRecordIdKey,
+  readRecordKey,
+  logOfNumber,
   recordIdRange,
   recordRowKey,
   recordRowRange,
@@ -25,7 +27,7 @@ export class RecordReader {
     this.#reads = reads
   }
 
-  /** Blocks of the records after a position, oldest first; at least one if there is one. */
+  /** Blocks of the records directly after a position, oldest first; at least one if there is one. */
   async blocksAfter(
     thread: number,
     log: number,
@@ -34,7 +36,9 @@ export class RecordReader {
     const range = { ...recordRowRange(thread, log, options.counter + 1), limit: options.maxRecords }
     const found: RecordBlocks[] = []
     let bytes = 0
-    for await (const [, value] of this.#reads.entries(range)) {
+    for await (const [key, value] of this.#reads.entries(range)) {
+      // While a thread is deleted its first records are gone before the others.
+      if (readRecordKey(key).counter !== options.counter + 1 + found.length) break
       const blocks = decodeRecordRow(value)
       bytes += recordBytes(blocks)
       if (found.length > 0 && bytes > options.maxBytes) break
@@ -61,10 +65,9 @@ export class RecordReader {
 
   /** Where a record stands, if it is here. */
   async find(thread: ThreadState, cid: CID): Promise<{ log: LogState; counter: number } | undefined> {
-    const byNumber = new Map([...thread.logs.values()].map((log) => [log.number, log]))
     for await (const [key] of this.#reads.entries(recordIdRange(cid, thread.number))) {
       const { log: number, counter } = readRecordIdKey(key)
-      const log = byNumber.get(number)
+      const log = logOfNumber(thread, number)
       if (log === undefined) continue
       const found = await this.at(thread, log, counter)
       if (found.cid.equals(cid)) return { log, counter }

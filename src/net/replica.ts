@@ -59,6 +59,8 @@ export interface Replica {
   has(threadId: ThreadId): boolean
   serviceKey(threadId: ThreadId): SymmetricKey | undefined
   logs(threadId: ThreadId): PeerLog[]
+  /** One of them. */
+  log(threadId: ThreadId, logId: LogId): PeerLog | undefined
   edges(threadId: ThreadId): Edges
   /** Peers named in the addresses of the thread's logs, without this host. */
   peers(threadId: ThreadId): PeerId[]

@@ -3,7 +3,7 @@
  * Rows of threads and logs are CBOR maps; members that this version does not know survive a rewrite.
  */
 import { CID } from 'multiformats/cid'
-import { type Address, addressFromBytes, addressToBytes } from '../core/address.ts'
+import { type Address, addressFromBytes, addressToBytes, peerIdOfAddress } from '../core/address.ts'
 import { decode, encode } from '../core/cbor.ts'
 import { ThreadsError } from '../core/errors.ts'
 import type { Identity } from '../core/identity.ts'
@@ -28,6 +28,8 @@ export interface LogState {
   readonly addresses: readonly Address[]
   readonly head: Head
   readonly cursor: Cursor
+  /** The private key came from a client: the log may be longer elsewhere, so it is written only after a pull. */
+  readonly unpulled: boolean
   readonly row: Row
 }
 
@@ -41,22 +43,56 @@ export interface ThreadState {
   /** Which log each identity writes. */
   readonly writers: ReadonlyMap<Identity, LogId>
   readonly logs: ReadonlyMap<LogId, LogState>
+  /** Largest time of the cursors of all logs, in ns. */
+  readonly latestTime: bigint
+  /** Peers named in the addresses of the logs. */
+  readonly peers: () => ReadonlySet<PeerId>
   /** What the owner keeps with the thread. */
   readonly appData: unknown
   readonly row: Row
+}
+
+type ThreadRow = Omit<ThreadState, 'logs' | 'latestTime' | 'peers'>
+
+/** A thread with these logs. They must not be changed once it is asked for its peers. */
+export function threadOf(thread: ThreadRow, logs: ReadonlyMap<LogId, LogState>): ThreadState {
+  let latestTime = 0n
+  for (const { cursor } of logs.values()) if (cursor.time > latestTime) latestTime = cursor.time
+  return { ...thread, logs, latestTime, peers: lazyPeers(logs) }
+}
+
+export function logOfNumber({ logs }: Pick<ThreadState, 'logs'>, number: number): LogState | undefined {
+  for (const log of logs.values()) if (log.number === number) return log
+  return undefined
+}
+
+/** The peers named in logs, made out when first asked for: most states differ from the one before in no address. */
+export function lazyPeers(logs: ReadonlyMap<LogId, LogState>): () => ReadonlySet<PeerId> {
+  let peers: Set<PeerId> | undefined
+  return () => {
+    if (peers === undefined) {
+      peers = new Set()
+      for (const { addresses } of logs.values()) {
+        for (const peer of addresses.map(peerIdOfAddress)) if (peer !== undefined) peers.add(peer)
+      }
+    }
+    return peers
+  }
 }
 
 export function threadRowKey(thread: number): Uint8Array {
   return rowKey('t', thread)
 }
 
-export function encodeThreadRow(thread: ThreadState): Uint8Array {
-  const { key } = thread
+export function encodeThreadRow(thread: ThreadRow): Uint8Array {
+  const { key, row } = thread
+  // A newer version may hold more read keys; this one reads with the first.
+  const furtherKeys = Array.isArray(row['readKeys']) ? row['readKeys'].slice(1) : []
   return encode({
-    ...thread.row,
+    ...row,
     id: threadIdToBytes(thread.id),
     serviceKey: key.service,
-    readKeys: key.read === undefined ? [] : [key.read],
+    readKeys: key.read === undefined ? [] : [key.read, ...furtherKeys],
     phase: thread.phase,
     unsolicited: thread.unsolicited,
     writers: [...thread.writers].map(([identity, logId]) => [identity, peerIdToBytes(logId)]),
@@ -64,28 +100,37 @@ export function encodeThreadRow(thread: ThreadState): Uint8Array {
   })
 }
 
-/** The thread of a row, without its logs. */
-export function decodeThreadRow(thread: number, value: Uint8Array): ThreadState {
-  const row = decode(value) as Row & {
-    id: Uint8Array
-    serviceKey: Uint8Array
-    readKeys: Uint8Array[]
-    phase: ThreadState['phase']
-    unsolicited: boolean
-    writers: [Identity, Uint8Array][]
-    app: unknown
-  }
-  const [read] = row.readKeys
-  return {
-    number: thread,
-    id: threadIdFromBytes(row.id),
-    key: read === undefined ? { service: row.serviceKey } : { service: row.serviceKey, read },
-    phase: row.phase,
-    unsolicited: row.unsolicited,
-    writers: new Map(row.writers.map(([identity, logId]) => [identity, peerIdFromBytes(logId)])),
-    logs: new Map(),
-    appData: row.app ?? undefined,
-    row,
+/** The thread of a row, without its logs. Throws STORE_CORRUPT. */
+export function decodeThreadRow(thread: number, value: Uint8Array): ThreadRow {
+  return readRow(`thread ${thread}`, () => {
+    const row = decode(value) as Row & {
+      id: Uint8Array
+      serviceKey: Uint8Array
+      readKeys: Uint8Array[]
+      phase: ThreadState['phase']
+      unsolicited: boolean
+      writers: [Identity, Uint8Array][]
+      app: unknown
+    }
+    const [read] = row.readKeys
+    return {
+      number: thread,
+      id: threadIdFromBytes(row.id),
+      key: read === undefined ? { service: row.serviceKey } : { service: row.serviceKey, read },
+      phase: row.phase,
+      unsolicited: row.unsolicited,
+      writers: new Map(row.writers.map(([identity, logId]) => [identity, peerIdFromBytes(logId)])),
+      appData: row.app ?? undefined,
+      row,
+    }
+  })
+}
+
+function readRow<T>(what: string, read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    throw new ThreadsError('STORE_CORRUPT', `the row of ${what} cannot be read`, { cause })
   }
 }
 
@@ -104,36 +149,48 @@ export function encodeLogRow(log: LogState): Uint8Array {
     counter: log.head.counter,
     cursor: log.cursor.counter,
     cursorTime: log.cursor.time,
+    unpulled: log.unpulled,
   })
 }
 
+/** Throws STORE_CORRUPT. */
 export function decodeLogRow(log: number, value: Uint8Array): LogState {
-  const row = decode(value) as Row & {
-    publicKey: Uint8Array
-    privateKey: Uint8Array | null
-    managed: boolean
-    addresses: Uint8Array[]
-    head: Uint8Array | null
-    counter: number
-    cursor: number
-    cursorTime: number | bigint
-  }
-  const publicKey = decodePublicKey(row.publicKey)
-  return {
-    number: log,
-    id: peerIdOf(publicKey),
-    publicKey,
-    privateKey: row.privateKey === null ? undefined : decodePrivateKey(row.privateKey),
-    managed: row.managed,
-    addresses: row.addresses.map((address) => addressFromBytes(address)),
-    head: { counter: row.counter, cid: row.head === null ? undefined : CID.decode(row.head) },
-    cursor: { counter: row.cursor, time: BigInt(row.cursorTime) },
-    row,
-  }
+  return readRow(`log ${log}`, () => {
+    const row = decode(value) as Row & {
+      publicKey: Uint8Array
+      privateKey: Uint8Array | null
+      managed: boolean
+      addresses: Uint8Array[]
+      head: Uint8Array | null
+      counter: number
+      cursor: number
+      cursorTime: number | bigint
+      unpulled?: boolean
+    }
+    const publicKey = decodePublicKey(row.publicKey)
+    return {
+      number: log,
+      id: peerIdOf(publicKey),
+      publicKey,
+      privateKey: row.privateKey === null ? undefined : decodePrivateKey(row.privateKey),
+      managed: row.managed,
+      addresses: row.addresses.map((address) => addressFromBytes(address)),
+      head: { counter: row.counter, cid: row.head === null ? undefined : CID.decode(row.head) },
+      cursor: { counter: row.cursor, time: BigInt(row.cursorTime) },
+      unpulled: row.unpulled === true,
+      row,
+    }
+  })
 }
 
 export function recordRowKey(thread: number, log: number, counter: number): Uint8Array {
   return rowKey('r', thread, log, counter)
+}
+
+/** Where the record of a `recordRowKey` stands. */
+export function readRecordKey(key: Uint8Array): { thread: number; log: number; counter: number } {
+  const parts = new KeyReader(key)
+  return { thread: parts.number(), log: parts.number(), counter: parts.number() }
 }
 
 /** Rows of records `first` and later of a log. */

@@ -1,35 +1,23 @@
 import { ThreadsError } from '../core/errors.ts'
-import type { LogId, PeerId } from '../core/peer-id.ts'
+import type { LogId } from '../core/peer-id.ts'
 import type { ThreadId } from '../core/thread-id.ts'
 import { KeyReader, rowKey, rowRange } from '../store/key-codec.ts'
-import type { ReadView } from '../store/ordered-store.ts'
-import { Mutex } from '../util/mutex.ts'
-import type { App, WaitReason } from './app.ts'
+import type { Operation, ReadView } from '../store/ordered-store.ts'
 import type { ThreadWatcher } from './replica.ts'
-import { decodeLogRow, decodeThreadRow, type LogState, type ThreadState } from './rows.ts'
+import { decodeLogRow, decodeThreadRow, type LogState, type ThreadState, threadOf } from './rows.ts'
+import { ThreadEntry } from './thread-entry.ts'
 
-/** A thread of this host while it runs. */
-export interface ThreadEntry {
-  readonly id: ThreadId
-  readonly number: number
-  /** What is durable. Peers and readers see this. */
-  stored: ThreadState
-  /** What is durable once the batches under way are stored. Writers build on this. */
-  prepared: ThreadState
-  /** One writer at a time. */
-  readonly writer: Mutex
-  app: App | undefined
-  /** Logs whose cursor stands before their head, and what for. */
-  readonly waits: Map<LogId, WaitReason>
-  cancelWait: (() => void) | undefined
-  /** Peers that showed they belong to the thread, besides those named in log addresses. */
-  readonly proven: Set<PeerId>
+interface Creation {
+  readonly unsolicited: boolean
+  readonly ended: Promise<void>
 }
 
 /** All threads of the host, mirrored in memory from the store. */
 export class Threads {
   readonly #entries = new Map<ThreadId, ThreadEntry>()
   readonly #byNumber = new Map<number, ThreadEntry>()
+  /** Threads whose first batch is under way. Nobody sees them before it is stored. */
+  readonly #creations = new Map<ThreadId, Creation>()
   readonly #reads: ReadView
   #watcher: ThreadWatcher | undefined
   #nextNumber = 1
@@ -40,13 +28,32 @@ export class Threads {
 
   /** Reads all rows; replaces the state of entries that are here already. Answers threads whose deletion was cut off. */
   async load(): Promise<ThreadState[]> {
+    const logs = await this.#loadLogs()
     const deleting: ThreadState[] = []
-    const found = new Map<number, ThreadState>()
+    const found = new Set<number>()
     for await (const [key, value] of this.#reads.entries(rowRange('t'))) {
-      const state = decodeThreadRow(new KeyReader(key).number(), value)
-      if (state.phase === 'deleting') deleting.push(state)
-      else found.set(state.number, state)
+      const row = decodeThreadRow(new KeyReader(key).number(), value)
+      const state = threadOf(row, logs.get(row.number) ?? new Map())
+      this.#nextNumber = Math.max(this.#nextNumber, state.number + 1)
+      if (state.phase === 'deleting') {
+        deleting.push(state)
+        continue
+      }
+      found.add(state.number)
+      const entry = this.#byNumber.get(state.number)
+      if (entry === undefined) this.#add(new ThreadEntry(state))
+      else entry.reset(state)
     }
+    for (const entry of this.#entries.values()) if (!found.has(entry.number)) this.remove(entry)
+    const next = await this.#reads.get(nextNumberKey)
+    if (next !== undefined) {
+      const stored = Number(new DataView(next.buffer, next.byteOffset).getBigUint64(0))
+      this.#nextNumber = Math.max(this.#nextNumber, stored)
+    }
+    return deleting
+  }
+
+  async #loadLogs(): Promise<Map<number, Map<LogId, LogState>>> {
     const logs = new Map<number, Map<LogId, LogState>>()
     for await (const [key, value] of this.#reads.entries(rowRange('l'))) {
       const parts = new KeyReader(key)
@@ -55,32 +62,28 @@ export class Threads {
       const ofThread = logs.get(thread) ?? new Map<LogId, LogState>()
       logs.set(thread, ofThread.set(log.id, log))
     }
-    for (const [number, state] of found) this.put({ ...state, logs: logs.get(number) ?? new Map() })
-    for (const entry of this.#entries.values()) if (!found.has(entry.number)) this.remove(entry)
-    const next = await this.#reads.get(nextNumberKey)
-    this.#nextNumber = next === undefined ? 1 : Number(new DataView(next.buffer, next.byteOffset).getBigUint64(0))
-    return deleting
+    return logs
   }
 
-  /** Makes an entry for a thread, or sets the state of the one that is there. */
-  put(state: ThreadState): ThreadEntry {
-    const known = this.#byNumber.get(state.number)
-    if (known !== undefined) {
-      known.stored = state
-      known.prepared = state
-      return known
-    }
-    const entry: ThreadEntry = {
-      id: state.id,
-      number: state.number,
-      stored: state,
-      prepared: state,
-      writer: new Mutex(),
-      app: undefined,
-      waits: new Map(),
-      cancelWait: undefined,
-      proven: new Set(),
-    }
+  /** Makes a thread that is seen once `store` has stored its first batch. There must be none of this id, nor one to be. */
+  create(entry: ThreadEntry, store: () => Promise<void>): Promise<ThreadEntry> {
+    const making = store().then(() => this.#add(entry))
+    const ended = making.then(
+      () => this.#endCreation(entry),
+      () => this.#endCreation(entry),
+    )
+    this.#creations.set(entry.id, { unsolicited: entry.prepared.unsolicited, ended })
+    return making
+  }
+
+  #endCreation(entry: ThreadEntry): void {
+    this.#creations.delete(entry.id)
+  }
+
+  /** The entry of a thread; the one that is here, if the store was read anew meanwhile. */
+  #add(entry: ThreadEntry): ThreadEntry {
+    const known = this.#byNumber.get(entry.number)
+    if (known !== undefined) return known
     this.#entries.set(entry.id, entry)
     this.#byNumber.set(entry.number, entry)
     this.#watcher?.added(entry.id)
@@ -88,7 +91,7 @@ export class Threads {
   }
 
   remove(entry: ThreadEntry): void {
-    entry.cancelWait?.()
+    entry.end()
     this.#entries.delete(entry.id)
     this.#byNumber.delete(entry.number)
     this.#watcher?.removed(entry.id)
@@ -102,6 +105,14 @@ export class Threads {
 
   find(id: ThreadId): ThreadEntry | undefined {
     return this.#entries.get(id)
+  }
+
+  /** Waits while the thread is being created. `undefined`: it is not here, and may be created in the same turn. */
+  async findSettled(id: ThreadId): Promise<ThreadEntry | undefined> {
+    for (let creation = this.#creations.get(id); creation !== undefined; creation = this.#creations.get(id)) {
+      await creation.ended
+    }
+    return this.find(id)
   }
 
   /** Throws THREAD_NOT_FOUND. */
@@ -120,12 +131,24 @@ export class Threads {
     return [...this.#entries.values()]
   }
 
-  /** Takes the next thread number. The row that remembers it must be stored with the thread's first batch. */
-  takeNumber(): { number: number; key: Uint8Array; value: Uint8Array } {
-    const number = this.#nextNumber++
+  /** Threads kept only because a peer asked, with those that are being created. */
+  unsolicitedCount(): number {
+    let count = 0
+    for (const entry of this.#entries.values()) if (entry.stored.unsolicited) count++
+    for (const { unsolicited } of this.#creations.values()) if (unsolicited) count++
+    return count
+  }
+
+  /** Number for a new thread. Never the same twice, if {@link numberRow} is stored with the thread. */
+  takeNumber(): number {
+    return this.#nextNumber++
+  }
+
+  /** Remembers the numbers taken up to now. */
+  numberRow(): Operation {
     const value = new Uint8Array(8)
     new DataView(value.buffer).setBigUint64(0, BigInt(this.#nextNumber))
-    return { number, key: nextNumberKey, value }
+    return { type: 'put', key: nextNumberKey, value }
   }
 }
 

@@ -1,59 +1,71 @@
 import type { Clock } from '../core/clock.ts'
-import { ThreadsError } from '../core/errors.ts'
+import { hasCode, ThreadsError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import type { LogId } from '../core/peer-id.ts'
 import type { Commit } from '../store/commit.ts'
 import type { Committer } from '../store/committer.ts'
+import type { Journal } from '../store/journal.ts'
 import type { ThreadRecord, WaitReason } from './app.ts'
 import { ThreadDraft } from './draft.ts'
 import { RecordReader } from './record-reader.ts'
-import type { ThreadEntry } from './threads.ts'
+import type { ThreadEntry } from './thread-entry.ts'
 
-/** Records folded at once when a log that waited is taken up again. */
+/** Records folded at once when logs that waited are taken up again. */
 const RESUME_RECORDS = 1_000
 const RESUME_BYTES = 4 * 1024 * 1024
-/** How long a log waits for the sandbox before it is tried again. */
-const SANDBOX_RETRY_MS = 5_000
+/** Logs taken up together. Each brings one record at least, however large. */
+const RESUME_LOGS = 16
+/** How long a log waits after a failure before it is tried again. */
+const RETRY_MS = 5_000
 /** Longest sleep until a record that is ahead of the clock is looked at again: clocks are set. */
 const CLOCK_RECHECK_MS = 60_000
 
 export interface WriterComponents {
   readonly committer: Committer
+  readonly journal: Pick<Journal, 'lastSeq'>
   readonly clock: Clock
   readonly logger: Logger
 }
 
 export interface Written<T> {
   readonly result: T
-  /** The stored batch; `undefined` if there was nothing to store. */
+  /** The stored batch; `undefined` if there was nothing to store. What the result rests on is stored then. */
   readonly stored: Promise<Commit | undefined>
+}
+
+export interface WriteOptions {
+  /** The write is part of making room: see `SubmitOptions`. Default false. */
+  frees?: boolean
 }
 
 /** Runs the writes of threads, one at a time each, and keeps their logs folded. */
 export class Writer {
-  readonly #committer: Committer
-  readonly #clock: Clock
-  readonly #logger: Logger
+  readonly #components: WriterComponents
 
   constructor(components: WriterComponents) {
-    this.#committer = components.committer
-    this.#clock = components.clock
-    this.#logger = components.logger
+    this.#components = components
   }
 
   /** Resolves when the batch is prepared. If `work` throws, nothing is written. */
-  async write<T>(entry: ThreadEntry, work: (draft: ThreadDraft) => Promise<T>): Promise<Written<T>> {
+  async write<T>(
+    entry: ThreadEntry,
+    work: (draft: ThreadDraft) => Promise<T>,
+    { frees = false }: WriteOptions = {},
+  ): Promise<Written<T>> {
+    const { committer, journal, clock } = this.#components
     return entry.writer.run(async () => {
       if (entry.prepared.phase === 'deleting') throw new ThreadsError('THREAD_NOT_FOUND', 'thread not found')
-      const draft = new ThreadDraft(entry.prepared, this.#committer)
+      const draft = new ThreadDraft(entry.prepared, committer)
       const result = await work(draft)
-      const commit = draft.submit(this.#clock.nowMs())
-      if (commit === undefined) return { result, stored: Promise.resolve(undefined) }
-      entry.prepared = draft.state
-      const stored = commit.then((done) => {
-        entry.stored = draft.state
-        return done
-      })
+      const onQueued = (): void => {
+        entry.prepared = draft.state
+      }
+      const commit = draft.submit({ nowMs: clock.nowMs(), frees, onQueued })
+      const stored =
+        commit?.then((done) => {
+          entry.store(draft.state, { seq: done.seq, lastSeq: journal.lastSeq })
+          return done
+        }) ?? committer.settled(entry.number).then(() => undefined)
       // Whoever wants to know awaits `stored`; a write nobody waits for must not end the process.
       stored.catch(() => {})
       return { result, stored }
@@ -68,16 +80,14 @@ export class Writer {
   ): Promise<void> {
     const { app } = entry
     const { key, logs } = draft.state
-    if (app === undefined || options.records.length === 0) return
+    const { records, local } = options
+    if (app === undefined || records.length === 0) return
     if (key.read === undefined) {
-      for (const record of options.records) entry.waits.set(record.logId, { kind: 'read-key' })
+      for (const record of records) entry.waits.set(record.logId, { kind: 'read-key' })
       return
     }
-    const outcome = await app.fold(options.records, {
-      view: draft.view,
-      cursors: new Map([...logs].map(([id, log]) => [id, log.cursor])),
-      local: options.local,
-    })
+    const cursors = new Map(records.flatMap(({ logId }) => logs.get(logId) ?? []).map((log) => [log.id, log.cursor]))
+    const outcome = await app.fold(records, { view: draft.view, cursors, local })
     draft.operations(outcome.operations)
     draft.changes(outcome.changes)
     for (const [id, cursor] of outcome.cursors) {
@@ -88,35 +98,89 @@ export class Writer {
     this.#scheduleResume(entry)
   }
 
+  /** Folds records that came from elsewhere. If that fails they wait: they are stored and passed on all the same. */
+  async foldReceived(entry: ThreadEntry, draft: ThreadDraft, records: readonly ThreadRecord[]): Promise<void> {
+    try {
+      await this.fold(entry, draft, { records, local: false })
+    } catch (error) {
+      this.#retryLater(entry, new Set(records.map((record) => record.logId)), error)
+    }
+  }
+
   /** Whether records added now after this log's head can be folded at once. */
   foldsAtOnce(entry: ThreadEntry, draft: ThreadDraft, id: LogId): boolean {
     const log = draft.log(id)
     return entry.app !== undefined && log.cursor.counter === log.head.counter
   }
 
-  /** Folds what waits, run by run, until nothing moves. */
+  /** Folds what waits, run by run, until nothing moves. A log that cannot be folded keeps none of the others waiting. */
   async resume(entry: ThreadEntry): Promise<void> {
-    for (;;) {
-      const { result: moved, stored } = await this.write(entry, async (draft) => {
-        const before = cursorSum(draft)
-        await this.fold(entry, draft, { records: await unfolded(draft), local: false })
-        return cursorSum(draft) > before
-      })
-      await stored
-      if (!moved) return
+    for (let moved = true; moved; ) {
+      moved = false
+      if (entry.app === undefined || entry.prepared.key.read === undefined) return
+      const waiting = [...entry.prepared.logs.values()].filter((log) => log.cursor.counter < log.head.counter)
+      for (let at = 0; at < waiting.length; at += RESUME_LOGS) {
+        const ids = waiting.slice(at, at + RESUME_LOGS).map((log) => log.id)
+        if (await this.#resumeLogs(entry, ids)) moved = true
+      }
     }
   }
 
+  /** Takes up logs that wait in a while: what had taken them up, or would have, was lost with a failed write. */
+  resumeSoon(entry: ThreadEntry): void {
+    for (const log of entry.prepared.logs.values()) {
+      const waits = log.cursor.counter < log.head.counter
+      if (waits && !entry.waits.has(log.id)) entry.waits.set(log.id, { kind: 'retry' })
+    }
+    this.#scheduleResume(entry)
+  }
+
+  /** Folds the next records of some logs together; if that fails, of each alone. Answers whether a cursor moved. */
+  async #resumeLogs(entry: ThreadEntry, ids: readonly LogId[]): Promise<boolean> {
+    const { result, stored } = await this.write(entry, async (draft): Promise<{ moved: boolean; error?: unknown }> => {
+      const before = cursorSum(draft, ids)
+      try {
+        await this.fold(entry, draft, { records: await nextRecords(draft, ids), local: false })
+      } catch (error) {
+        return { moved: false, error }
+      }
+      return { moved: cursorSum(draft, ids) > before }
+    })
+    await stored
+    if (!('error' in result)) return result.moved
+    if (ids.length === 1) this.#retryLater(entry, ids, result.error)
+    let moved = false
+    if (ids.length > 1) for (const id of ids) if (await this.#resumeLogs(entry, [id])) moved = true
+    return moved
+  }
+
+  #retryLater(entry: ThreadEntry, ids: Iterable<LogId>, error: unknown): void {
+    for (const id of ids) {
+      const known = entry.waits.get(id)?.kind === 'retry'
+      this.#components.logger[known ? 'debug' : 'error']({ thread: entry.id, log: id, error }, 'cannot fold a log')
+      entry.waits.set(id, { kind: 'retry' })
+    }
+    this.#scheduleResume(entry)
+  }
+
   #scheduleResume(entry: ThreadEntry): void {
-    entry.cancelWait?.()
-    entry.cancelWait = undefined
     const delays = [...entry.waits.values()]
       .map((reason) => this.#delayOf(reason))
       .filter((delay) => delay !== undefined)
-    if (delays.length === 0) return
-    entry.cancelWait = this.#clock.after(Math.min(...delays), () => {
+    this.#resumeAfter(entry, delays.length === 0 ? undefined : Math.min(...delays))
+  }
+
+  #resumeAfter(entry: ThreadEntry, delayMs: number | undefined): void {
+    const { clock, logger } = this.#components
+    entry.cancelWait?.()
+    entry.cancelWait = undefined
+    if (delayMs === undefined || entry.prepared.phase === 'deleting') return
+    entry.cancelWait = clock.after(delayMs, () => {
+      entry.cancelWait = undefined
       this.resume(entry).catch((error: unknown) => {
-        this.#logger.warn({ thread: entry.id, error }, 'could not take up a log that waits')
+        if (hasCode(error, 'CLOSED') || hasCode(error, 'THREAD_NOT_FOUND')) return
+        logger.warn({ thread: entry.id, error }, 'could not take up logs that wait')
+        this.#resumeAfter(entry, RETRY_MS)
       })
     })
   }
@@ -124,9 +188,10 @@ export class Writer {
   #delayOf(reason: WaitReason): number | undefined {
     switch (reason.kind) {
       case 'clock':
-        return Math.min(CLOCK_RECHECK_MS, Math.max(1, reason.untilMs - this.#clock.nowMs()))
+        return Math.min(CLOCK_RECHECK_MS, Math.max(1, reason.untilMs - this.#components.clock.nowMs()))
       case 'sandbox':
-        return SANDBOX_RETRY_MS
+      case 'retry':
+        return RETRY_MS
       case 'transaction':
       case 'read-key':
         return undefined
@@ -134,19 +199,20 @@ export class Writer {
   }
 }
 
-function cursorSum(draft: ThreadDraft): number {
-  let sum = 0
-  for (const log of draft.state.logs.values()) sum += log.cursor.counter
-  return sum
+function cursorSum(draft: ThreadDraft, ids: readonly LogId[]): number {
+  return ids.reduce((sum, id) => sum + draft.log(id).cursor.counter, 0)
 }
 
-/** The next records of every log whose cursor stands before its head. */
-async function unfolded(draft: ThreadDraft): Promise<ThreadRecord[]> {
+/** The next records of some logs whose cursors stand before their heads. */
+async function nextRecords(draft: ThreadDraft, ids: readonly LogId[]): Promise<ThreadRecord[]> {
   const reader = new RecordReader(draft.view)
+  const share = {
+    maxRecords: Math.ceil(RESUME_RECORDS / ids.length),
+    maxBytes: Math.ceil(RESUME_BYTES / ids.length),
+  }
   const records: ThreadRecord[] = []
-  const waiting = [...draft.state.logs.values()].filter((log) => log.cursor.counter < log.head.counter)
-  const share = { maxRecords: Math.ceil(RESUME_RECORDS / Math.max(1, waiting.length)), maxBytes: RESUME_BYTES }
-  for (const log of waiting) {
+  for (const id of ids) {
+    const log = draft.log(id)
     records.push(...(await reader.after(draft.state, log, { ...share, counter: log.cursor.counter })))
   }
   return records

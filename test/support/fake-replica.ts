@@ -116,6 +116,10 @@ export class FakeReplica implements Replica {
     }))
   }
 
+  log(threadId: ThreadId, logId: LogId): PeerLog | undefined {
+    return this.logs(threadId).find(({ id }) => id === logId)
+  }
+
   edges(threadId: ThreadId): Edges {
     if (!this.has(threadId)) return { addresses: 0n, heads: 0n }
     const logs = this.logs(threadId)

@@ -124,7 +124,7 @@ export class Gossip {
     const { record, request } = opened
     const cid = record.cid.toString()
     if (this.#passedOn.get(cid) !== undefined) return this.#drop('ignore', 'repeated', message)
-    const log = replica.logs(threadId).find(({ id }) => id === request.logId)
+    const log = replica.log(threadId, request.logId)
     if (log?.publicKey === undefined) {
       this.#pull(message, { threadId, logs: true, records: true, cause: { kind: 'request' } })
       return this.#drop('ignore', 'unknownLog', message)

@@ -195,8 +195,8 @@ export class Pusher {
     }
     try {
       // Without keys: who belongs to the thread has them. The peer then pulls the records.
-      const logs = replica.logs(threadId).filter(({ id }) => id === logId)
-      await this.pushLogs(peer, threadId, { logs, withServiceKey: false })
+      const log = replica.log(threadId, logId)
+      await this.pushLogs(peer, threadId, { logs: log === undefined ? [] : [log], withServiceKey: false })
     } catch (refusal) {
       if (!(refusal instanceof ThreadsError)) throw refusal
       logger.debug({ ...fields, reason: refusal.message }, 'a peer does not take a log')

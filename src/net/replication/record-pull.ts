@@ -136,7 +136,7 @@ export class RecordPull {
       this.#skip.add(logId)
       const { reason, times } = book.stalled(log, 'fault', error)
       logger.warn({ peer, thread: threadId, log: logId, reason, times }, 'a peer sent a record that is not valid')
-      return { counter: replica.logs(threadId).find(({ id }) => id === logId)?.counter ?? 0 }
+      return { counter: replica.log(threadId, logId)?.counter ?? 0 }
     }
   }
 }

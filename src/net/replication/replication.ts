@@ -60,8 +60,11 @@ export interface Replication {
   stop(): Promise<void>
   /** A record written on this host is durable: sends it to the thread's peers and its topic. */
   localRecord(threadId: ThreadId, logId: LogId, counter: number): void
-  /** Fetches what the thread's peers have and this host has not. Peers that cannot be reached, or refuse, are no error. */
-  pullThread(threadId: ThreadId, options?: AbortOptions): Promise<void>
+  /**
+   * Fetches what the thread's peers have and this host has not. Peers that cannot be reached, or refuse, are no error.
+   * Answers how many peers had nothing more in the end.
+   */
+  pullThread(threadId: ThreadId, options?: AbortOptions): Promise<number>
   /** The logs of a thread that is not here yet. Throws PEER_UNREACHABLE, PeerRefusal. */
   getLogs(peer: PeerId, threadId: ThreadId, options: AbortOptions & { serviceKey: SymmetricKey }): Promise<PeerLog[]>
   /** Sends all logs of a thread to a peer, which then pulls their records. Throws PEER_UNREACHABLE, PeerRefusal. */
@@ -136,18 +139,21 @@ export class HostReplication implements Replication, PeerHints {
     this.#gossip?.localRecord(threadId, logId, counter)
   }
 
-  async pullThread(threadId: ThreadId, { signal }: AbortOptions = {}): Promise<void> {
+  async pullThread(threadId: ThreadId, { signal }: AbortOptions = {}): Promise<number> {
     const { replica, logger } = this.#components
     const pulls = replica.peers(threadId).map(async (peer) => {
       try {
         await this.#puller.pull(peer, threadId, { logs: true, records: true })
+        return 1
       } catch (error) {
         if (!(error instanceof ThreadsError)) throw error
         logger.debug({ peer, thread: threadId, code: error.code, reason: error.message }, 'could not pull')
+        return 0
       }
     })
     const all = Promise.all(pulls)
-    await (signal === undefined ? all : unlessAborted(() => all, signal))
+    const answered: number[] = await (signal === undefined ? all : unlessAborted(() => all, signal))
+    return answered.reduce((sum, each) => sum + each, 0)
   }
 
   async getLogs(

@@ -9,7 +9,7 @@ export async function pushRecord(context: HandlerContext, request: PushRecordReq
   const { replica, hints } = context
   const { threadId, logId, record, counter } = request
   if (!belongs(context, request, caller)) throw new ThreadsError('LOG_NOT_FOUND', 'log not found')
-  const log = replica.logs(threadId).find(({ id }) => id === logId)
+  const log = replica.log(threadId, logId)
   if (log === undefined) throw new ThreadsError('LOG_NOT_FOUND', 'log not found')
   hints.has(caller, threadId, { id: logId, counter: Math.min(counter, log.counter) })
   if (counter > 0 && counter <= log.counter) return {}

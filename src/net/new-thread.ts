@@ -1,0 +1,27 @@
+import type { ThreadDraft } from './draft.ts'
+import { type ThreadState, threadOf } from './rows.ts'
+import { ThreadEntry } from './thread-entry.ts'
+import type { Threads } from './threads.ts'
+import type { Writer } from './writer.ts'
+
+/**
+ * Stores a new thread, with what `complete` adds to it, in one batch. It is seen once it is stored. There must be none of
+ * this id; ask `Threads.findSettled` in the same turn.
+ */
+export function storeNewThread(
+  { threads, writer }: { threads: Threads; writer: Writer },
+  thread: Pick<ThreadState, 'id' | 'key' | 'unsolicited'>,
+  complete: (draft: ThreadDraft) => void = () => {},
+): Promise<ThreadEntry> {
+  const number = threads.takeNumber()
+  const row = { ...thread, number, phase: 'live' as const, writers: new Map(), appData: undefined, row: {} }
+  const entry = new ThreadEntry(threadOf(row, new Map()))
+  return threads.create(entry, async () => {
+    const { stored } = await writer.write(entry, async (draft) => {
+      draft.setThread({})
+      draft.operations([threads.numberRow()])
+      complete(draft)
+    })
+    await stored
+  })
+}
