@@ -50,8 +50,14 @@ export class CollectionWrites {
     return actions
   }
 
+  /** Asks the validator as the write of each document would: a create of one that is not there, else a save. */
   async verify(documents: readonly Uint8Array[], seen: SeenInTransaction): Promise<void> {
-    await this.#components.judge(await this.saveAll(documents, seen), seen.reader)
+    const actions: Action[] = []
+    for (const save of await this.saveAll(documents, seen)) {
+      const exists = (await seen.reader.stored(save.id)) !== undefined
+      actions.push(exists ? save : { ...save, type: 'create' })
+    }
+    await this.#components.judge(actions, seen.reader)
   }
 
   /** Deletes of the ids that exist, or that `pending` actions of the same transaction touch. */

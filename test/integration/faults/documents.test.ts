@@ -122,12 +122,18 @@ describe('a save', () => {
 })
 
 describe('a verify', () => {
-  it('8.3-12: asks the validator what a save would ask it', async () => {
-    const writeValidator = 'return [writer, event.patch.type, typeof instance].join(" ")'
-    const { notes } = await newNotes(host, [], { writeValidator })
-    const answer = `app denied net record body: ${host.net.identity} save undefined`
-    await expect(notes.verify([bytesOf({ _id: 'a' })])).rejects.toThrow(answer)
-    await expect(notes.save([bytesOf({ _id: 'a' })])).rejects.toThrow(answer)
+  it('8.3-12: asks the validator what the write would ask it', async () => {
+    const writeValidator = `
+      const { type } = event.patch
+      return event._id === 'there' && type === 'create' || [writer, type, typeof instance].join(' ')`
+    const { notes } = await newNotes(host, [{ _id: 'there' }], { writeValidator })
+    const denied = (rest: string) => `app denied net record body: ${host.net.identity} ${rest}`
+    const added = [bytesOf({ _id: 'new' })]
+    await expect(notes.verify(added)).rejects.toThrow(denied('create undefined'))
+    await expect(notes.create(added)).rejects.toThrow(denied('create undefined'))
+    const changed = [bytesOf({ _id: 'there', n: 1 })]
+    await expect(notes.verify(changed)).rejects.toThrow(denied('save object'))
+    await expect(notes.save(changed)).rejects.toThrow(denied('save object'))
   })
 })
 
