@@ -8,14 +8,16 @@ import {
   type ServerUnaryCall,
   setLogVerbosity,
   type sendUnaryData,
+  status,
   type UntypedHandleCall,
 } from '@grpc/grpc-js'
 import { once } from 'node:events'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Cancellation } from './cancellation.ts'
-import { type RpcError, tooLarge } from './errors.ts'
+import { RpcError, tooLarge } from './errors.ts'
 import type { HostPort, ResolvedApiOptions } from './options.ts'
 import { addReflection } from './reflection.ts'
+import { roundTrip, sessionOf } from './round-trip.ts'
 import type { Router } from './router.ts'
 import type { RpcMethod, RpcService } from './service.ts'
 
@@ -24,7 +26,7 @@ const MAX_CONCURRENT_CALLS = 1_000
 /** How soon a listener whose machine is gone is noticed. */
 const KEEPALIVE_TIME_MS = 60_000
 const KEEPALIVE_TIMEOUT_MS = 20_000
-/** Turns of the event loop from the end of a stream to the news that it was reset: two were seen. */
+/** Turns of the event loop from a reset to the news of it: two were seen. */
 const TURNS_TO_RESET = 4
 
 type UnaryCall = ServerUnaryCall<Buffer, Buffer>
@@ -130,10 +132,14 @@ export class GrpcServer {
   async *#requestsOf(call: StreamCall, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     // By default the iterator destroys the stream when it ends, and the status is lost.
     for await (const message of call.iterator({ destroyOnReturn: false })) yield this.#checked(message)
-    // Clients on Node close their side before they reset a stream they cancel. Where both come at once, grpc-js tells of
-    // the reset some turns after the end; without this wait a cancelled write transaction would be committed.
+    // Clients on Node close their side before they reset a stream they cancel, and what resets it is sent a little later.
+    // Without this wait a cancelled write transaction would be committed.
+    const session = sessionOf(call)
+    const isThere = session === undefined || (await roundTrip(session))
+    // grpc-js tells of a reset some turns after it came.
     for (let turn = 0; turn < TURNS_TO_RESET && !signal.aborted; turn++) await nextTurn()
     signal.throwIfAborted()
+    if (!isThere) throw new RpcError(status.CANCELLED, 'context canceled')
   }
 
   #checked(message: Buffer): Uint8Array {

@@ -10,7 +10,7 @@ import type { CallInfo, Components, RpcMethod, RpcService } from './service.ts'
 export interface IncomingCall extends CallInfo {
   /** `/<service>/<method>`. */
   readonly path: string
-  /** Ends when the caller half-closes. If he goes away otherwise, `signal` is aborted and this throws. */
+  /** Ends when the caller half-closes. If he goes away otherwise, `signal` is aborted. */
   readonly requests: AsyncIterable<Uint8Array>
   /** Resolves when the transport can take the next reply. */
   readonly send: (reply: Uint8Array) => Promise<void>
@@ -62,7 +62,7 @@ export function createRouter(services: readonly RpcService[], components: Compon
 
 /** Hands the replies on, one after the other. When the call is aborted it waits for nothing more. */
 async function invoke({ method, requests, context, send }: Call): Promise<void> {
-  const replies = method.call(requests, context)[Symbol.asyncIterator]()
+  const replies = method.call(untilAborted(requests, context.signal), context)[Symbol.asyncIterator]()
   const nextReply = () => unlessAborted(() => replies.next(), context.signal)
   try {
     for (let next = await nextReply(); next.done !== true; next = await nextReply()) {
@@ -72,6 +72,21 @@ async function invoke({ method, requests, context, send }: Call): Promise<void> 
   } finally {
     // Not awaited: a handler that still waits for something cleans up when that is over.
     replies.return?.().catch(() => {})
+  }
+}
+
+/**
+ * Throws as soon as the call is aborted. A deadline can pass while the caller is still there: what he sends then, even a
+ * half-close, comes too late.
+ */
+async function* untilAborted<T>(requests: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+  const messages = requests[Symbol.asyncIterator]()
+  const nextMessage = () => unlessAborted(() => messages.next(), signal)
+  try {
+    for (let next = await nextMessage(); next.done !== true; next = await nextMessage()) yield next.value
+  } finally {
+    // Not awaited, as above.
+    messages.return?.().catch(() => {})
   }
 }
 

@@ -41,7 +41,7 @@ export interface RpcMethod {
   readonly name: string
   readonly kind: 'unary' | 'server-stream' | 'bidi'
   readonly codes: CodeOverrides
-  /** `requests` ends when the caller half-closes; if he goes away otherwise, it throws. */
+  /** `requests` ends when the caller half-closes; if he goes away otherwise or the deadline passes, it throws. */
   call(requests: AsyncIterable<Uint8Array>, context: RpcContext): AsyncIterable<Uint8Array>
 }
 

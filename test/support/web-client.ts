@@ -97,17 +97,21 @@ function openWebSocket(url: string, { metadata = [], timeoutMs }: OpenOptions): 
     halfClose: () => send(Buffer.of(1)),
     receive: () => response.inbox.receive(),
     status: response.status,
-    cancel: () => socket.terminate(),
+    cancel: () => {
+      // As clients do: without a half-close, and after all that was sent before.
+      if (socket.readyState === WebSocket.CONNECTING) socket.once('open', () => socket.close())
+      else socket.close()
+    },
   }
 }
 
-/** Takes a response apart; the last frame of headers holds the status. */
-class ResponseReader {
+/** Takes a response apart; the last frame of headers holds the status, if trailers do not come by themselves. */
+export class ResponseReader {
   readonly inbox: Inbox = new Inbox()
   readonly status: Promise<RpcStatus>
+  trailers: Readonly<Record<string, string>> = {}
   readonly #resolve: (status: RpcStatus) => void
   #rest: Buffer = Buffer.alloc(0)
-  #trailers: Record<string, string> = {}
 
   constructor() {
     const { promise, resolve } = Promise.withResolvers<RpcStatus>()
@@ -121,7 +125,7 @@ class ResponseReader {
       const end = PREFIX_BYTES + this.#rest.readUInt32BE(1)
       if (this.#rest.length < end) return
       const payload = this.#rest.subarray(PREFIX_BYTES, end)
-      if (this.#rest[0] === TRAILERS) this.#trailers = parse(payload)
+      if (this.#rest[0] === TRAILERS) this.trailers = parse(payload)
       else this.inbox.push(payload)
       this.#rest = this.#rest.subarray(end)
     }
@@ -129,7 +133,7 @@ class ResponseReader {
 
   end(): void {
     this.inbox.end()
-    const { 'grpc-status': code, 'grpc-message': message = '', ...trailers } = this.#trailers
+    const { 'grpc-status': code, 'grpc-message': message = '', ...trailers } = this.trailers
     this.#resolve({ code: Number(code ?? 2), message: decodeURIComponent(message), trailers })
   }
 }

@@ -7,11 +7,13 @@ import { newThreadId, threadIdToBytes } from '../../../src/core/thread-id.ts'
 import { fixedRandom, startApi, type TestApi } from '../../support/api-server.ts'
 import type { FakeDatabase } from '../../support/fake-databases.ts'
 import { grpcTransport, ServiceClient } from '../../support/grpc-client.ts'
+import { http2Transport } from '../../support/http2-client.ts'
+import { startProxy } from '../../support/tcp-proxy.ts'
 import { frameOf } from '../../support/web-client.ts'
 
 const id = newThreadId('raw', fixedRandom)
 const dogs = { dbID: threadIdToBytes(id), collectionName: 'Dog' }
-const { writeTransaction, listen } = APIDefinition.methods
+const { writeTransaction, listen, has } = APIDefinition.methods
 const start = { option: { $case: 'startTransactionRequest' as const, value: dogs } }
 const create = { option: { $case: 'createRequest' as const, value: { instances: [utf8('{"_id":"rex"}')] } } }
 
@@ -56,6 +58,23 @@ describe('a write transaction', () => {
       session.destroy()
     },
   )
+
+  it('is not committed if the client is not heard of again after its half-close', async () => {
+    await using proxy = await startProxy(Number(api.grpcAddress.split(':')[1]))
+    using through = http2Transport(`127.0.0.1:${proxy.port}`)
+    using direct = grpcTransport(api.grpcAddress)
+    const call = new ServiceClient(through, APIDefinition).open(writeTransaction)
+    call.send(start)
+    call.send(create)
+    await call.receive()
+    proxy.block()
+    call.call.halfClose()
+    // Time enough for the half-close to arrive.
+    for (let i = 0; i < 10; i++) await new ServiceClient(direct, APIDefinition).unary(has, dogs)
+    proxy.reset()
+    await expect.poll(() => database.openTransactions).toBe(0)
+    expect(database.commits).toBe(0)
+  })
 
   it('is not committed when the connection breaks', async () => {
     const { session } = await beginOverHttp2()
