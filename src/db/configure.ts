@@ -8,7 +8,7 @@ import {
   withValidator,
 } from './definition.ts'
 import { COLLECTION_NAME, MAX_COLLECTION_NAME_BYTES } from './fold/constants.ts'
-import type { CollectionConfig, IndexConfig } from './index.ts'
+import type { CollectionConfig, IndexConfig, NewDbOptions } from './index.ts'
 import { defineIndex, type IndexDefinition } from './indexes/definition.ts'
 import { JUDGE_VERSION, type Sandbox } from './sandbox/index.ts'
 import { type CollectionSchema, compileSchema, refuseSchemaWithoutId } from './schema/index.ts'
@@ -19,13 +19,16 @@ const MAX_INDEXES = 100
 
 /**
  * The definition of a database in which nothing is folded yet: its indexes are complete as they are. Throws INVALID_NAME,
- * COLLECTION_EXISTS, and what `checkCollection` throws.
+ * READ_KEY_REQUIRED, COLLECTION_EXISTS, and what `checkCollection` throws.
  */
 export async function defineDatabase(
-  { name = '', collections = [] }: { name?: string; collections?: readonly CollectionConfig[] },
+  { name = '', key, collections = [] }: NewDbOptions,
   sandbox: Sandbox,
 ): Promise<DatabaseDefinition> {
   if (name !== '' && !isName(name)) throw invalidName()
+  if (key !== undefined && key.read === undefined) {
+    throw new ThreadsError('READ_KEY_REQUIRED', 'thread read key is required')
+  }
   let definition = newDefinition(name === '' ? DEFAULT_NAME : name)
   for (const config of collections) {
     if (definition.collections.some((each) => each.name === config.name)) throw collectionExists()

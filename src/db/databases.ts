@@ -114,9 +114,6 @@ class HostDatabases implements Databases {
   ): Promise<ThreadDatabase> {
     const { net, sandbox } = this.#components
     this.#refuseKnown(id)
-    if (options.key !== undefined && options.key.read === undefined) {
-      throw new ThreadsError('READ_KEY_REQUIRED', 'thread read key is required')
-    }
     const appData = await defineDatabase(options, sandbox)
     this.#refuseKnown(id)
     this.#starting.add(id)
