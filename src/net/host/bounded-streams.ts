@@ -31,10 +31,15 @@ function readable(stream: Stream): Stream {
   // Errors reach the reader too, once it reads.
   chunks.on('error', () => {})
   return withMembers(stream, {
-    [Symbol.asyncIterator]: () => chunks[Symbol.asyncIterator](),
+    [Symbol.asyncIterator]: () => plainBytes(chunks),
     // Without events it is read as what it is then: an iterable.
     addEventListener: undefined,
   })
+}
+
+/** Without Buffers: what takes parts of them does not expect that their slice() shares memory. */
+async function* plainBytes(chunks: AsyncIterable<Buffer>): AsyncGenerator<Uint8Array> {
+  for await (const { buffer, byteOffset, byteLength } of chunks) yield new Uint8Array(buffer, byteOffset, byteLength)
 }
 
 function dialling(connection: Connection): Connection {

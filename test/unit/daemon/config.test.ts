@@ -15,6 +15,7 @@ describe('the settings of the daemon', () => {
       apiAddr: { host: '127.0.0.1', port: 6006 },
       apiProxyAddr: { host: '127.0.0.1', port: 6007 },
       connHighWater: 400,
+      enableNetPubsub: false,
       keepAliveInterval: 5000,
       disableNetPulling: false,
       netPullingLimit: 10_000,

@@ -117,6 +117,16 @@ describe('a stranger', () => {
     expect(replica.isProven(threadId, stranger)).toBe(true)
   })
 
+  it('does not belong to it by a record where others than members see records', async () => {
+    replica.append(threadId, logId)
+    const other = await follower(0)
+    const sink = { seen: () => {}, ahead: () => {}, has: () => {} }
+    const open = createHandlers({ replica: other.replica, hints: sink, clock, pullRecords: 100, published: true })
+    await open.pushRecord({ threadId, logId, record: recordAt(1), counter: 1 }, stranger)
+    expect(other.replica.counter(threadId, logId)).toBe(1)
+    expect(other.replica.isProven(threadId, stranger)).toBe(false)
+  })
+
   it('does not belong to it after a wrong key', async () => {
     const wrong = new Uint8Array(32)
     await expect(handlers.getLogs({ threadId, serviceKey: wrong }, stranger)).rejects.toThrow('invalid service-key')
