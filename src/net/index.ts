@@ -10,10 +10,12 @@ import type { ThreadId } from '../core/thread-id.ts'
 import type { ThreadKey } from '../core/thread-key.ts'
 import type { Journal } from '../store/journal.ts'
 import type { App, OwnedThread, ThreadRecord } from './app.ts'
+import type { PeerStatus } from './replication/replication.ts'
 
 export type { App, Cursor, Draft, FoldContext, FoldOutcome, OwnedThread, ThreadRecord, WaitReason } from './app.ts'
 export { createNet, type NetComponents } from './net.ts'
 export type { NetOptions } from './options.ts'
+export type { PeerStatus } from './replication/replication.ts'
 
 // What a program needs besides to run a net of its own.
 export { type Address, parseAddress } from '../core/address.ts'
@@ -104,6 +106,8 @@ export interface Net {
   hostAddresses(): Address[]
   /** Connects to a peer now; useful to warm up a known address. Throws PEER_UNREACHABLE. */
   connect(address: Address, options?: AbortOptions): Promise<void>
+  /** Peers that are not simply up to date: unreachable, behind with our records, or with bad or broken logs. */
+  syncStatus(): PeerStatus[]
   /** Listens and starts replicating. */
   start(): Promise<void>
   /** Stops replicating, stores what is queued, closes the host. */

@@ -29,7 +29,7 @@ import { PeerAddresses } from './peer-addresses.ts'
 import { Receiver } from './receive.ts'
 import { recordFeed } from './record-feed.ts'
 import { RecordReader } from './record-reader.ts'
-import { createReplication, type PeerLink, type Replication } from './replication/replication.ts'
+import { createReplication, type PeerStatus, type PeerLink, type Replication } from './replication/replication.ts'
 import { logOfNumber, type ThreadState } from './rows.ts'
 import type { ThreadEntry } from './thread-entry.ts'
 import { Threads } from './threads.ts'
@@ -261,6 +261,10 @@ class HostNet implements Net {
     const peer = peerOf(address)
     await this.#rememberPeer(peer, address)
     await this.#components.host.connect(peer, options)
+  }
+
+  syncStatus(): PeerStatus[] {
+    return this.#replication.syncStatus()
   }
 
   async start(): Promise<void> {

@@ -47,6 +47,7 @@ export function fakeNet(
     attach: notFaked,
     hostAddresses: () => [],
     connect: notFaked,
+    syncStatus: () => [],
     start: async () => {},
     stop: async () => {},
     ...methods,
