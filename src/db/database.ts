@@ -60,7 +60,7 @@ export class ThreadDatabase implements Database, App {
     const { net, thread, sandbox, clock, random, logger, options } = components
     this.id = thread.id
     this.#components = components
-    this.#writeLock = new WriteLock({ thread, clock, logger })
+    this.#writeLock = new WriteLock({ thread, clock, logger, closed: this.#closing.signal })
     this.#folder = new Folder({
       sandbox,
       clock,

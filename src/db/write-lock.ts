@@ -11,6 +11,8 @@ export interface WriteLockComponents {
   readonly thread: OwnedThread
   readonly clock: Clock
   readonly logger: Logger
+  /** Aborted when the database is deleted or closed. */
+  readonly closed: AbortSignal
 }
 
 /**
@@ -22,8 +24,10 @@ export class WriteLock {
   readonly #components: WriteLockComponents
   readonly #mutex = new Mutex()
   #transactionOpen = false
-  /** Records wait for the end of a transaction, or for their turn after it. */
+  /** Records wait for the end of a transaction. */
   #heldBack = false
+  /** What waited is being folded. */
+  #takingUp: Promise<void> | undefined
 
   constructor(components: WriteLockComponents) {
     this.#components = components
@@ -45,7 +49,7 @@ export class WriteLock {
     }
     try {
       // One transaction right after the other must not hold records back for ever.
-      if (this.#heldBack) await this.#resume()
+      if (this.#heldBack || this.#takingUp !== undefined) await this.#takeUp()
       this.#transactionOpen = true
       // Behind every write that is being prepared, and then until all of them are stored.
       await thread.write(async () => {})
@@ -63,21 +67,21 @@ export class WriteLock {
     return this.#transactionOpen
   }
 
-  async #resume(): Promise<void> {
-    this.#heldBack = false
-    try {
-      await this.#components.thread.resume()
-    } catch (error) {
-      this.#heldBack = true
-      throw error
-    }
+  #takeUp(): Promise<void> {
+    this.#takingUp ??= this.#resume().finally(() => {
+      this.#takingUp = undefined
+    })
+    return this.#takingUp
   }
 
-  async #takeUp(): Promise<void> {
-    const { thread, clock, logger } = this.#components
+  async #resume(): Promise<void> {
+    const { thread, clock, logger, closed } = this.#components
+    if (closed.aborted) return
+    this.#heldBack = false
     try {
-      await this.#resume()
+      await thread.resume()
     } catch (error) {
+      this.#heldBack = true
       logger.warn({ thread: thread.id, error }, 'could not fold what waited for a transaction; it is tried again')
       clock.after(RETRY_MS, () => void this.#takeUp())
     }
