@@ -19,6 +19,7 @@ import { Status, statusOf } from '../../src/net/protocol/status.ts'
 import type { PeerLog } from '../../src/net/replica.ts'
 import { FakeReplica } from '../support/fake-replica.ts'
 import { VectorCase } from '../support/vectors.ts'
+import { EXCHANGE } from './differences.ts'
 
 const FOLDER = new URL('vectors/', import.meta.url)
 const head = new VectorCase(JSON.parse(readFileSync(new URL('exchange.json', FOLDER), 'utf8')))
@@ -211,7 +212,7 @@ function comparable(reply: unknown, index: number): unknown {
   return entries.toSorted((a, b) => byText(a.id, b.id))
 }
 
-/** Where ours answers otherwise than go-threads, on purpose. By index. */
+/** What ours answers where it is not the same, by place in the file. */
 const OTHER_ANSWERS: ReadonlyMap<number, (answered: Answer) => void | Promise<void>> = new Map([
   [41, ({ reply }) => expect(countersSent(reply)).toEqual([1, 2])],
   [42, ({ reply }) => expect(countersSent(reply)).toEqual([3])],
@@ -238,7 +239,7 @@ const OTHER_ANSWERS: ReadonlyMap<number, (answered: Answer) => void | Promise<vo
       expect(hostOf('A').replica.counter(threadId, forkedLog)).toBe(3)
     },
   ],
-  // go-threads compares edges with anybody. D has shown the service key to A only: the others tell it nothing.
+  // D has shown the service key to A only: the others tell it nothing.
   [87, ({ reply }) => expect(reply).toMatchObject({ threads: [{ exists: false, edges: { heads: 0n } }] })],
   [89, ({ reply }) => expect(reply).toMatchObject({ threads: [{ exists: false, edges: { heads: 0n } }] })],
 ])
@@ -263,7 +264,7 @@ async function checkAsGo(one: VectorCase, index: number, { code, text, reply }: 
   expect(comparable(reply, index)).toEqual(comparable(expected, index))
 }
 
-describe('calls of exchange.json', () => {
+describe('vectors of exchange.json', () => {
   for (const [index, one] of cases.entries()) {
     const method = one.string('method')
     test(`${index} ${method}: ${one.string('scene')}`, async () => {
@@ -278,6 +279,10 @@ describe('calls of exchange.json', () => {
       if (sender !== undefined && one.has('reply')) await setUpAfterReply(sender, method, one)
     })
   }
+})
+
+test('every answer that is not the same is a difference with a reason', () => {
+  expect([...OTHER_ANSWERS.keys()]).toEqual(EXCHANGE.flatMap((difference) => difference.cases))
 })
 
 describe('the messages of exchange.json', () => {
