@@ -19,7 +19,7 @@ const TRANSPORTS: readonly { name: TransportName; connect(daemon: TestDaemon): T
   { name: 'gRPC-Web', connect: ({ webAddress }) => unaryOverHttp(webAddress) },
 ]
 
-describe.each(TRANSPORTS)('over $name', ({ name: over, connect }) => {
+describe.each(TRANSPORTS)('vectors of rpc-errors.json over $name', ({ name: over, connect }) => {
   let daemons: TestDaemon[] = []
   let first: Host
   let runner: ScriptRunner
