@@ -19,15 +19,15 @@ export class SnapshotTransaction implements ReadTransaction {
     this.#release = release
   }
 
-  has(ids: readonly string[]): Promise<boolean> {
+  async has(ids: readonly string[]): Promise<boolean> {
     return this.#open().has(ids)
   }
 
-  find(query: Query): Promise<DocumentBytes[]> {
+  async find(query: Query): Promise<DocumentBytes[]> {
     return this.#open().find(query)
   }
 
-  findById(id: string): Promise<DocumentBytes> {
+  async findById(id: string): Promise<DocumentBytes> {
     return this.#open().findById(id)
   }
 

@@ -378,7 +378,7 @@ describe('a read transaction', () => {
     expect(await idsOf(notes)).toEqual(['b', 'c'])
     await transaction.close()
     await transaction.close()
-    expect(() => transaction.find({})).toThrow('the transaction is closed')
+    await expect(transaction.find({})).rejects.toMatchObject({ code: 'TRANSACTION_CLOSED' })
   })
 
   it('does not wait for writers', async () => {
