@@ -118,7 +118,12 @@ describe('documents', () => {
   })
 
   it('keep quotes, backslashes and line separators, also through a validator', async () => {
-    const id = await newPeople([], { writeValidator: "return event.patch.json_patch.name !== 'bad'" })
+    const id = await newPeople([], {
+      writeValidator: (_writer: string, event: { patch: { json_patch: Person } }) => {
+        return event.patch.json_patch.name !== 'bad'
+      },
+    })
+    await expect(client.create(id, 'Person', [{ _id: 'bad', name: 'bad', age: 1 }])).rejects.toThrow('app denied')
     const name = `it's "quoted" \\ and \u2028 odd '); throw 1; ('`
     await client.create(id, 'Person', [{ _id: 'odd', name, age: 1 }])
     expect((await client.findByID<Person>(id, 'Person', 'odd')).name).toBe(name)
