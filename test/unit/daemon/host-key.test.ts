@@ -44,6 +44,8 @@ describe('the key of a host', () => {
   })
 
   it('is not made anew where there is data', async () => {
-    await expect(loadHostKey(repo, randomBytes, false)).rejects.toThrow('key is missing, though the repository has data')
+    await expect(loadHostKey(repo, randomBytes, false)).rejects.toThrow(
+      'key is missing, though the repository has data',
+    )
   })
 })
