@@ -120,23 +120,19 @@ export class HostReplica implements Replica {
     from: PeerId,
   ): Promise<void> {
     const { threads, writer } = this.#components
-    const known = await threads.findSettled(threadId)
-    if (known === undefined) {
-      const entry = await this.#adoptUnknown(threadId, keys)
-      entry.prove(from)
-      return
-    }
+    const { entry, created } = await threads.findOrCreate(threadId, () => this.#adoptUnknown(threadId, keys))
+    if (created) return entry.prove(from)
     const { read } = keys
-    if (read === undefined || known.prepared.key.read !== undefined) return
-    const { stored } = await writer.write(known, async (draft) => {
+    if (read === undefined || entry.prepared.key.read !== undefined) return
+    const { stored } = await writer.write(entry, async (draft) => {
       const { key } = draft.state
       if (key.read === undefined) draft.setThread({ key: { service: key.service, read } })
     })
     await stored
-    await writer.resume(known)
+    await writer.resume(entry)
   }
 
-  #adoptUnknown(
+  async #adoptUnknown(
     threadId: ThreadId,
     keys: { service: SymmetricKey; read: SymmetricKey | undefined },
   ): Promise<ThreadEntry> {

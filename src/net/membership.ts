@@ -160,9 +160,11 @@ export class Membership {
       complete(draft)
       if (appData !== undefined) draft.setThread({ appData })
     }
-    const known = await threads.findSettled(id)
-    if (known === undefined) return storeNewThread(this.#components, { id, key, unsolicited: false }, fill)
-    const { stored } = await writer.write(known, async (draft) => {
+    const { entry, created } = await threads.findOrCreate(id, () =>
+      storeNewThread(this.#components, { id, key, unsolicited: false }, fill),
+    )
+    if (created) return entry
+    const { stored } = await writer.write(entry, async (draft) => {
       refuseOtherKey(draft.state.key, key)
       if (appData !== undefined && draft.state.appData !== undefined) {
         throw new ThreadsError('THREAD_IN_USE', 'thread is in use')
@@ -172,8 +174,8 @@ export class Membership {
       fill(draft)
     })
     await stored
-    await writer.resume(known)
-    return known
+    await writer.resume(entry)
+    return entry
   }
 }
 

@@ -5,8 +5,8 @@ import type { Threads } from './threads.ts'
 import type { Writer } from './writer.ts'
 
 /**
- * Stores a new thread, with what `complete` adds to it, in one batch. It is seen once it is stored. There must be none of
- * this id; ask `Threads.findSettled` in the same turn.
+ * Stores a new thread, with what `complete` adds to it, in one batch. It is seen once it is stored. To be called by
+ * `Threads.findOrCreate`.
  */
 export function storeNewThread(
   { threads, writer }: { threads: Threads; writer: Writer },

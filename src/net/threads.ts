@@ -107,12 +107,17 @@ export class Threads {
     return this.#entries.get(id)
   }
 
-  /** Waits while the thread is being created. `undefined`: it is not here, and may be created in the same turn. */
-  async findSettled(id: ThreadId): Promise<ThreadEntry | undefined> {
+  /** The thread, once it is not being created any more; `create` is called if there is none then. */
+  async findOrCreate(
+    id: ThreadId,
+    create: () => Promise<ThreadEntry>,
+  ): Promise<{ entry: ThreadEntry; created: boolean }> {
     for (let creation = this.#creations.get(id); creation !== undefined; creation = this.#creations.get(id)) {
       await creation.ended
     }
-    return this.find(id)
+    // Nothing is awaited between these looks and the creation.
+    const entry = this.#entries.get(id)
+    return entry === undefined ? { entry: await create(), created: true } : { entry, created: false }
   }
 
   /** Throws THREAD_NOT_FOUND. */

@@ -1,0 +1,139 @@
+import { randomBytes } from 'node:crypto'
+import { type Address, parseAddress } from '../../src/core/address.ts'
+import { ThreadsError } from '../../src/core/errors.ts'
+import { generateKey } from '../../src/core/keys.ts'
+import { silentLogger } from '../../src/core/logger.ts'
+import { type PeerId, peerIdOf } from '../../src/core/peer-id.ts'
+import type { PeerHost } from '../../src/net/host/libp2p-host.ts'
+import { createNet, type Net, type NetOptions } from '../../src/net/index.ts'
+import type { PeerNetwork } from '../../src/net/net.ts'
+import type { PeerClient } from '../../src/net/protocol/client.ts'
+import type { Handlers } from '../../src/net/protocol/handlers/handlers.ts'
+import type { MethodName, ReplyOf, RequestOf } from '../../src/net/protocol/methods.ts'
+import { PeerRefusal, statusOf } from '../../src/net/protocol/status.ts'
+import type { HostStore, HostStoreOptions } from '../../src/store/host-store.ts'
+import { openTestStore, type TestStore } from './host-store.ts'
+
+/** Hosts that call each other in memory. */
+export class NetLinks {
+  readonly #handlers = new Map<PeerId, Handlers>()
+  /** Hosts that cannot be reached. */
+  readonly down: Set<PeerId> = new Set()
+  /** Addresses that hosts were told to remember. */
+  readonly remembered: { peer: PeerId; addresses: readonly Address[] }[] = []
+
+  network(id: PeerId): PeerNetwork {
+    const host: PeerHost = {
+      id,
+      addresses: () => [TRANSPORT],
+      dial: () => Promise.reject(new Error('there are no streams')),
+      connect: async (peer) => {
+        this.#reach(peer)
+      },
+      handle: () => {},
+      remember: (peer, addresses) => {
+        this.remembered.push({ peer, addresses })
+      },
+      pubsub: undefined,
+      start: async () => {},
+      close: async () => {},
+    }
+    const client: PeerClient = {
+      call: (peer, method, request, { signal } = {}) => this.#call({ from: id, to: peer, method, request }, signal),
+      close: () => {},
+    }
+    return { host, link: { client, serve: (handlers) => this.#handlers.set(id, handlers) } }
+  }
+
+  /** Answers calls of a host in its place. */
+  answer(id: PeerId, answers: Partial<Handlers>): void {
+    this.#handlers.set(id, { ...this.#reach(id), ...answers })
+  }
+
+  async #call<M extends MethodName>(
+    { from, to, method, request }: { from: PeerId; to: PeerId; method: M; request: RequestOf<M> },
+    signal: AbortSignal | undefined,
+  ): Promise<ReplyOf<M>> {
+    await Promise.resolve()
+    signal?.throwIfAborted()
+    const handler = this.#reach(to)[method] as (request: RequestOf<M>, caller: PeerId) => Promise<ReplyOf<M>>
+    try {
+      return await handler(request, from)
+    } catch (error) {
+      const status = statusOf(error)
+      if (status === undefined) throw error
+      throw new PeerRefusal(status.code, status.message)
+    }
+  }
+
+  #reach(id: PeerId): Handlers {
+    const handlers = this.#handlers.get(id)
+    if (handlers === undefined || this.down.has(id)) throw new ThreadsError('PEER_UNREACHABLE', 'the link is down')
+    return handlers
+  }
+}
+
+const TRANSPORT = parseAddress('/ip4/10.0.0.1/tcp/4006')
+
+export interface NetHost {
+  readonly net: Net
+  readonly store: HostStore
+  readonly faulty: TestStore['faulty']
+  readonly clock: TestStore['clock']
+  stop(): Promise<void>
+  /** Stops, and opens all anew from what is stored. */
+  restart(): Promise<NetHost>
+}
+
+export interface NetHostOptions {
+  links?: NetLinks
+  net?: NetOptions
+  store?: Partial<HostStoreOptions>
+}
+
+/** A whole net layer on a clock that moves by hand, started. */
+export async function openNetHost({ links = new NetLinks(), net = {}, store }: NetHostOptions = {}): Promise<NetHost> {
+  const privateKey = generateKey(randomBytes)
+  const network = links.network(peerIdOf(privateKey.publicKey))
+  const open = async (test: TestStore): Promise<NetHost> => {
+    const { host, clock, faulty } = test
+    const components = { store: host, privateKey, network, clock, random: randomBytes, logger: silentLogger }
+    const opened = await createNet(components, net)
+    await opened.start()
+    const stop = async (): Promise<void> => {
+      await opened.stop()
+      await host.close()
+    }
+    return {
+      net: opened,
+      store: host,
+      faulty,
+      clock,
+      stop,
+      async restart() {
+        await stop()
+        return open({ ...test, host: await test.restart() })
+      },
+    }
+  }
+  return open(await openTestStore(store))
+}
+
+/** Address at which others join a thread of the host. */
+export function joinAddress(host: NetHost, threadId: string): Address {
+  return parseAddress(`${TRANSPORT}/p2p/${host.net.hostId}/thread/${threadId}`)
+}
+
+/** Address of the host itself. */
+export function hostAddress(host: NetHost): Address {
+  return parseAddress(`${TRANSPORT}/p2p/${host.net.hostId}`)
+}
+
+/** Moves the clock until the store takes writes again after a failed one. */
+export async function untilOpen({ store, clock }: Pick<NetHost, 'store' | 'clock'>): Promise<void> {
+  for (let tries = 0; store.committer.state !== 'open'; tries++) {
+    if (tries > 1_000) throw new Error('the store does not open again')
+    clock.advance(100)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
