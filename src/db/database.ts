@@ -183,10 +183,9 @@ export class ThreadDatabase implements Database, App {
     return listRefusals(thread.reads, { thread: thread.number, generation: this.definition.generation })
   }
 
-  /** Takes up what a crash or a failed write cut off: indexes under way, records that wait. */
-  async takeUp(): Promise<void> {
-    await this.#writeLock.run(() => this.#collections.complete(() => this.definition))
-    await this.#components.thread.resume()
+  /** Finishes changes of collections that a crash or a failed write cut off. */
+  complete(): Promise<void> {
+    return this.#writeLock.run(() => this.#collections.complete(() => this.definition))
   }
 
   /** Ends listeners and transactions. Nothing can be read or written afterwards: calls throw `reason`. */

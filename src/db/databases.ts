@@ -156,7 +156,7 @@ class HostDatabases implements Databases {
         built = new ThreadDatabase({ ...shared, thread, reads: store.reads, options: this.#options })
         return built
       })
-      await database.takeUp()
+      await database.complete()
       if (this.#closed) throw closed()
       this.#databases.set(id, database)
       return database
@@ -196,8 +196,8 @@ class HostDatabases implements Databases {
       if (this.#closed) return
       const database = this.#databases.get(id)
       if (database === undefined && !this.#starting.has(id)) await this.#attachOwned(id)
-      await database?.takeUp().catch((error: unknown) => {
-        logger.warn({ thread: id, error }, 'could not take up what a failed write cut off')
+      await database?.complete().catch((error: unknown) => {
+        logger.warn({ thread: id, error }, 'could not finish what a failed write cut off')
       })
     }
   }

@@ -16,8 +16,6 @@ import type { Sandbox } from './sandbox/index.ts'
 const NS_PER_MS = 1_000_000n
 /** How long a log rests that could not be judged. A try may take a minute, in which the thread takes no writes. */
 const SANDBOX_REST_MS = 5_000
-/** Tries of one fold. What is left is taken up by the next. */
-const MAX_TRIES = 3
 
 export interface FolderComponents {
   readonly sandbox: Sandbox
@@ -35,69 +33,31 @@ export interface FolderComponents {
 export class Folder {
   readonly #components: FolderComponents
   /** Logs that could not be judged, and when they are tried again, in ms since 1970. */
-  readonly #stuck = new Map<LogId, number>()
+  readonly #resting = new Map<LogId, number>()
 
   constructor(components: FolderComponents) {
     this.#components = components
   }
 
+  /** Throws SANDBOX_DOWN if one of several logs cannot be judged; one alone waits then. */
   async fold(
     records: readonly ThreadRecord[],
     context: FoldContext,
     definition: DatabaseDefinition,
   ): Promise<FoldOutcome> {
     if (!context.local && this.#components.holdsBack()) return waiting(records, { kind: 'transaction' })
-    const admission = this.#admit(records, context)
-    if (!context.local) return this.#foldJudgeable(admission, context, definition)
-    const result = await this.#run({ records: admission.admitted, rejudge: [] }, context, definition)
-    refuseDenied(result)
-    return { ...this.#rows(result, definition), cursors: admission.cursors, waits: admission.waits }
-  }
-
-  /**
-   * Folds the logs that can be judged; the others wait. One log must not keep the others waiting: logs that failed before
-   * come after those that did not, and each alone.
-   */
-  async #foldJudgeable(
-    { admitted, cursors, waits }: Admission,
-    context: FoldContext,
-    definition: DatabaseDefinition,
-  ): Promise<FoldOutcome> {
-    const logs = Map.groupBy(admitted, (record) => record.position.logId)
-    for (const attempt of this.#attempts([...logs.keys()])) {
-      try {
-        const records = attempt.flatMap((log) => logs.get(log) ?? [])
-        const result = await this.#run({ records, rejudge: [] }, context, definition)
-        const moved = new Map(cursors)
-        for (const log of attempt) {
-          this.#stuck.delete(log)
-          logs.delete(log)
-        }
-        for (const log of logs.keys()) moved.delete(log)
-        return {
-          ...this.#rows(result, definition),
-          cursors: moved,
-          waits: new Map([...waits, ...waitsOf(logs.keys())]),
-        }
-      } catch (error) {
-        if (!hasCode(error, 'SANDBOX_DOWN')) throw error
-        const [log, ...others] = attempt
-        if (log !== undefined && others.length === 0) this.#stuck.set(log, this.#nowMs() + SANDBOX_REST_MS)
-      }
+    const { admitted, cursors, waits } = this.#admit(records, context)
+    try {
+      const result = await this.#run({ records: admitted, rejudge: [] }, context, definition)
+      if (context.local) refuseDenied(result)
+      return { ...this.#rows(result, definition), cursors, waits }
+    } catch (error) {
+      const [log, ...others] = new Set(admitted.map(({ position }) => position.logId))
+      // Which of several logs it is, net finds out: it then hands over each alone.
+      if (!hasCode(error, 'SANDBOX_DOWN') || context.local || log === undefined || others.length > 0) throw error
+      this.#resting.set(log, this.#nowMs() + SANDBOX_REST_MS)
+      return waiting(records, { kind: 'sandbox' })
     }
-    return { operations: [], changes: [], cursors: new Map(), waits: new Map([...waits, ...waitsOf(logs.keys())]) }
-  }
-
-  /** Which logs to fold together, in the order of trying. */
-  #attempts(logs: readonly LogId[]): LogId[][] {
-    const healthy = logs.filter((log) => !this.#stuck.has(log))
-    const alone = healthy.length > 0 ? healthy : logs.filter((log) => (this.#stuck.get(log) ?? 0) <= this.#nowMs())
-    const attempts = alone.map((log) => [log])
-    return (healthy.length > 1 ? [healthy, ...attempts] : attempts).slice(0, MAX_TRIES)
-  }
-
-  #nowMs(): number {
-    return this.#components.clock.nowMs()
   }
 
   /** Judges the events of a collection again, from a time on. */
@@ -120,6 +80,10 @@ export class Folder {
     for (const record of records) {
       const { logId, counter } = record
       if (waits.has(logId)) continue
+      if (!context.local && this.#rests(logId)) {
+        waits.set(logId, { kind: 'sandbox' })
+        continue
+      }
       const previous = cursors.get(logId) ?? context.cursors.get(logId)
       const folded = foldRecord(record, previous?.time ?? 0n)
       const { time } = folded.position
@@ -131,6 +95,17 @@ export class Folder {
       cursors.set(logId, { counter, time })
     }
     return { admitted, cursors, waits }
+  }
+
+  #rests(logId: LogId): boolean {
+    const untilMs = this.#resting.get(logId)
+    if (untilMs === undefined || untilMs > this.#nowMs()) return untilMs !== undefined
+    this.#resting.delete(logId)
+    return false
+  }
+
+  #nowMs(): number {
+    return this.#components.clock.nowMs()
   }
 
   #run(
@@ -192,10 +167,6 @@ function contentOf(record: ThreadRecord): Content {
 function waiting(records: readonly ThreadRecord[], reason: WaitReason): FoldOutcome {
   const waits = new Map(records.map((record) => [record.logId, reason]))
   return { operations: [], changes: [], cursors: new Map(), waits }
-}
-
-function waitsOf(logs: Iterable<LogId>): [LogId, WaitReason][] {
-  return [...logs].map((log) => [log, { kind: 'sandbox' }])
 }
 
 function ceilMs(time: bigint): bigint {
