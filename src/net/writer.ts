@@ -8,6 +8,7 @@ import type { Journal } from '../store/journal.ts'
 import type { ThreadRecord, WaitReason } from './app.ts'
 import { ThreadDraft } from './draft.ts'
 import { RecordReader } from './record-reader.ts'
+import type { LogState } from './rows.ts'
 import type { ThreadEntry } from './thread-entry.ts'
 
 /** Records folded at once when logs that waited are taken up again. */
@@ -118,7 +119,8 @@ export class Writer {
     for (let moved = true; moved; ) {
       moved = false
       if (entry.app === undefined || entry.prepared.key.read === undefined) return
-      const waiting = [...entry.prepared.logs.values()].filter((log) => log.cursor.counter < log.head.counter)
+      // Behind the write under way: it may leave a log that waits for what has just ended.
+      const waiting = await entry.writer.run(async () => waitingLogs(entry))
       for (let at = 0; at < waiting.length; at += RESUME_LOGS) {
         const ids = waiting.slice(at, at + RESUME_LOGS).map((log) => log.id)
         if (await this.#resumeLogs(entry, ids)) moved = true
@@ -197,6 +199,10 @@ export class Writer {
         return undefined
     }
   }
+}
+
+function waitingLogs({ prepared }: ThreadEntry): LogState[] {
+  return [...prepared.logs.values()].filter((log) => log.cursor.counter < log.head.counter)
 }
 
 function cursorSum(draft: ThreadDraft, ids: readonly LogId[]): number {

@@ -345,6 +345,23 @@ describe('records that arrive during a transaction', () => {
     await transaction.close()
   })
 
+  it('are folded if they came behind a commit that is refused', async () => {
+    const receive = await foreignNotes()
+    const writeValidator = 'return sandbox.none'
+    await database.createCollection({ ...NOTE, name: 'Judged', writeValidator })
+    const transaction = await database.writeTransaction('Judged')
+    await transaction.create([bytesOf({ _id: 'a' })])
+    const judging = sandbox.stall()
+    const commit = transaction.commit()
+    await judging.reached
+    const received = receive('behind')
+    await settle()
+    judging.release()
+    await expect(commit).rejects.toMatchObject({ code: 'WRITE_DENIED' })
+    await received
+    await expect.poll(() => idsOf(notes)).toEqual(['behind'])
+  })
+
   it('are folded later if the store fails when the transaction ends', async () => {
     const receive = await foreignNotes()
     const transaction = await begin()
