@@ -15,11 +15,12 @@ const PATIENCE = { timeout: 20_000 }
 const running: Net[] = []
 const nodes: GossipNode[] = []
 
-async function open(options: NetOptions = {}): Promise<Net> {
+async function open(options: NetOptions = {}, prepare: (net: Net) => void | Promise<void> = () => {}): Promise<Net> {
   const shared = { clock: systemClock, random: randomBytes, logger: silentLogger }
   const store = await openHostStore(shared)
   const settings = { pull: false, gossip: true, ...options }
   const net = await createNet({ store, privateKey: generateKey(randomBytes), ...shared }, settings)
+  await prepare(net)
   await net.start()
   running.push(net)
   return net
@@ -91,14 +92,14 @@ describe('hosts that gossip', () => {
   })
 
   it('take part in the topics of their threads until these are deleted', async () => {
-    const a = await open()
-    const before = await a.createThread(newThreadId('raw', randomBytes))
+    const before = newThreadId('raw', randomBytes)
+    const a = await open({}, async (net) => void (await net.createThread(before)))
     const { topics } = await observe(a)
-    await expect.poll(() => topics(before.id), PATIENCE).toEqual([a.hostId])
+    await expect.poll(() => topics(before), PATIENCE).toEqual([a.hostId])
     const after = await a.createThread(newThreadId('raw', randomBytes))
     await expect.poll(() => topics(after.id), PATIENCE).toEqual([a.hostId])
-    await a.deleteThread(before.id)
-    await expect.poll(() => topics(before.id), PATIENCE).toEqual([])
+    await a.deleteThread(before)
+    await expect.poll(() => topics(before), PATIENCE).toEqual([])
     expect(topics(after.id)).toEqual([a.hostId])
   })
 })

@@ -10,6 +10,8 @@ const KIB = 1024
 export const MAX_TOPIC_MESSAGE_BYTES: number = 1024 * KIB - 256
 /** Messages and control information that come at once; a peer that sends more is not read any more. */
 const MAX_FRAME_BYTES = 1280 * KIB
+/** Of one version, in one connection. One is read: the last. */
+const MAX_INBOUND_STREAMS = 4
 /** Topics one host takes part in. */
 export const MAX_TOPICS = 4_000
 /** What gossipsub counts for a topic: more than the text of a thread id and its overhead of 1 KiB. */
@@ -122,6 +124,7 @@ function settings(isJoined: (topic: string) => boolean): Partial<GossipsubOpts> 
     awaitRpcHandler: true,
     awaitRpcMessageHandler: true,
     maxInboundDataLength: MAX_FRAME_BYTES,
+    maxInboundStreams: MAX_INBOUND_STREAMS,
     maxTopicBytesPerPeer: MAX_TOPICS * TOPIC_BYTES,
     dataTransform: {
       inboundTransform(topic, data) {

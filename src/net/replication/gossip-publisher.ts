@@ -62,15 +62,16 @@ export class GossipPublisher {
     const { logger, signal } = this.#components
     for (const [key, backlog] of this.#backlogs) {
       if (signal.aborted) break
-      // A log with more to publish goes to the end of the line.
-      this.#backlogs.delete(key)
       try {
         await this.#publishSome(backlog)
-        if (backlog.has < backlog.until) this.#backlogs.set(key, backlog)
       } catch (error) {
+        backlog.has = backlog.until
         const { threadId: thread, logId: log } = backlog
         if (!hasCode(error, 'THREAD_NOT_FOUND')) logger.error({ thread, log, error }, 'could not publish records')
       }
+      // A log with more to publish goes to the end of the line.
+      this.#backlogs.delete(key)
+      if (backlog.has < backlog.until) this.#backlogs.set(key, backlog)
     }
     this.#running = undefined
   }

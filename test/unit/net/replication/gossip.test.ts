@@ -194,6 +194,21 @@ describe('a record', () => {
     expect(b.replication.gossipStatus()).toMatchObject({ taken: 1 })
   })
 
+  it('after a gap is pulled from its author if the one who passed it on is not proven', async () => {
+    const [a, b, c] = [await start(), await start(), await start()]
+    const { threadId, logId } = await share(a, b, c)
+    c.replica.prove(threadId, a.host.id)
+    knows(c.host, a.host)
+    await connect(a, b)
+    await connect(c, b)
+    await hears(a, b, threadId)
+    await hears(b, c, threadId)
+    a.replica.append(threadId, logId)
+    write(a, threadId, logId)
+    await expect.poll(() => c.replica.counter(threadId, logId), PATIENCE).toBe(2)
+    expect(b.replica.counter(threadId, logId)).toBe(0)
+  })
+
   it('of a log that is not known here yet is pulled with the log, from a proven peer', async () => {
     const [a, b] = [await start(), await start()]
     const { threadId } = await share(a, b)
@@ -292,6 +307,7 @@ describe('a message', () => {
   it('finds no room while too much of its sender is being stored', async () => {
     const [a, b] = [await start(), await start()]
     const { threadId, logId } = await share(a, b)
+    b.replica.prove(threadId, a.host.id)
     const free = Promise.withResolvers<void>()
     const receive = b.replica.receive.bind(b.replica)
     b.replica.receive = async (run) => {
@@ -307,6 +323,9 @@ describe('a message', () => {
     await expect.poll(() => dropped(b), PATIENCE).toEqual({ busy: 2 })
     free.resolve()
     await expect.poll(() => b.replica.counter(threadId, logId), PATIENCE).toBe(8)
+    write(a, threadId, logId)
+    await expect.poll(() => b.replica.counter(threadId, logId), PATIENCE).toBe(11)
+    expect(dropped(b)).toEqual({ busy: 2 })
   })
 
   it('that no store takes is counted as refused', async () => {
