@@ -2,13 +2,13 @@
 import { randomBytes } from 'node:crypto'
 import { Client, type ClientReadableStream, credentials } from '@grpc/grpc-js'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { APIDefinition as DbDefinition, ListenReply_Action } from '../../../src/api/gen/threads.ts'
 import { APIDefinition as NetDefinition } from '../../../src/api/gen/threadsnet.ts'
 import { encode } from '../../../src/core/cbor.ts'
 import { newThreadId, threadIdToBytes } from '../../../src/core/thread-id.ts'
 import { startDaemon, type TestDaemon } from '../../support/daemon.ts'
 import { grpcTransport, ServiceClient, type Transport } from '../../support/grpc-client.ts'
-import { bytesOf, NOTE, noteOf } from './notes.ts'
+import { startHost } from '../../support/host.ts'
+import { bytesOf, newNotes, noteOf } from './notes.ts'
 
 const OK = 0
 const CANCELLED = 1
@@ -17,13 +17,11 @@ const QUICK_MS = 2_000
 
 let daemon: TestDaemon
 let transport: Transport
-let db: ServiceClient
 let net: ServiceClient
 
 beforeAll(async () => {
   daemon = await startDaemon()
   transport = grpcTransport(daemon.grpcAddress)
-  db = new ServiceClient(transport, DbDefinition)
   net = new ServiceClient(transport, NetDefinition)
 })
 
@@ -33,18 +31,6 @@ afterAll(async () => {
 })
 
 const newId = () => threadIdToBytes(newThreadId('raw', randomBytes))
-
-async function newNotes(): Promise<Uint8Array> {
-  const dbID = newId()
-  const collections = [{ name: NOTE.name, schema: Buffer.from(NOTE.schema) }]
-  await db.unary(DbDefinition.methods.newDB, { dbID, collections })
-  return dbID
-}
-
-function save(dbID: Uint8Array, n: number): Promise<unknown> {
-  const instances = [bytesOf({ _id: 'a', n })]
-  return db.unary(DbDefinition.methods.save, { dbID, collectionName: 'Note', instances })
-}
 
 /** A subscription whose client reads nothing, so that its stream is soon full. */
 function stuckSubscriber(threadID: Uint8Array): ClientReadableStream<Buffer> & Disposable {
@@ -109,29 +95,18 @@ describe('a subscriber of records', () => {
 
 describe('a listener', () => {
   it('8.1-18, 8.1-26: that is slow is told of every update, each with the document as it was then', async () => {
-    const dbID = await newNotes()
-    const listener = db.open(DbDefinition.methods.listen)
-    listener.send({ dbID })
-    listener.call.halfClose()
-    // The first update it is told of shows that it listens.
-    let listens = false
-    void listener.receive().then(() => (listens = true))
-    await expect
-      .poll(async () => {
-        await save(dbID, 0)
-        return listens
-      })
-      .toBe(true)
+    await using host = await startHost()
+    const { database, notes } = await newNotes(host, [{ _id: 'a', n: 0 }])
+    const updates = database.listen()[Symbol.asyncIterator]()
     const saves = Array.from({ length: 100 }, (_, index) => index + 1)
-    for (const n of saves) await save(dbID, n)
-    const instanceIDs = ['a']
-    await db.unary(DbDefinition.methods.delete, { dbID, collectionName: 'Note', instanceIDs })
+    for (const n of saves) await notes.save([bytesOf({ _id: 'a', n })])
+    await notes.delete(['a'])
     const seen: unknown[] = []
-    for (let update = await listener.receive(); update !== undefined; update = await listener.receive()) {
-      if (update.action === ListenReply_Action.DELETE) break
-      seen.push(noteOf(update.instance)['n'])
+    for (let next = await updates.next(); next.done !== true; next = await updates.next()) {
+      const { kind, document } = next.value
+      if (kind === 'deleted') break
+      seen.push(document === undefined ? undefined : noteOf(document)['n'])
     }
-    expect(seen.filter((n) => n !== 0)).toEqual(saves)
-    listener.call.cancel()
+    expect(seen).toEqual(saves)
   })
 })
