@@ -323,7 +323,7 @@ describe('a message', () => {
     await expect.poll(() => dropped(b), PATIENCE).toEqual({ busy: 2 })
     free.resolve()
     await expect.poll(() => b.replica.counter(threadId, logId), PATIENCE).toBe(8)
-    write(a, threadId, logId)
+    write(a, threadId, logId, MAX_TOPIC_MESSAGE_BYTES - 1024)
     await expect.poll(() => b.replica.counter(threadId, logId), PATIENCE).toBe(11)
     expect(dropped(b)).toEqual({ busy: 2 })
   })
