@@ -1,0 +1,174 @@
+import type { AbortOptions } from '../src/core/abort.ts'
+import { parseAddress } from '../src/core/address.ts'
+import { ThreadsError } from '../src/core/errors.ts'
+import type { PeerId } from '../src/core/peer-id.ts'
+import type { PeerNetwork } from '../src/net/net.ts'
+import { CALL_TIMEOUT_MS } from '../src/net/protocol/constants.ts'
+import type { Handlers } from '../src/net/protocol/handlers/handlers.ts'
+import { type Method, type MethodName, methods, type ReplyOf, type RequestOf } from '../src/net/protocol/methods.ts'
+import { PeerRefusal, Status, statusOf } from '../src/net/protocol/status.ts'
+import type { SeededRandom } from './random.ts'
+import type { Life, Scheduler } from './scheduler.ts'
+
+/** How bad the network is: probabilities for each message. */
+export interface Weather {
+  readonly drop: number
+  readonly duplicate: number
+  /** Of a delay of seconds instead of milliseconds. */
+  readonly linger: number
+}
+
+export const FAIR: Weather = { drop: 0, duplicate: 0, linger: 0 }
+
+interface Station {
+  readonly id: PeerId
+  readonly life: Life
+  handlers: Handlers | undefined
+}
+
+interface Call {
+  readonly from: Station
+  readonly to: PeerId
+  readonly method: MethodName
+  readonly bytes: Uint8Array
+}
+
+type Outcome = { readonly reply: Uint8Array } | { readonly error: Error }
+
+/** Calls between hosts, delivered when the scheduler says so, or never. */
+export class SimNetwork {
+  readonly #scheduler: Scheduler
+  readonly #random: SeededRandom
+  readonly #stations = new Map<PeerId, Station>()
+  readonly #cut = new Set<string>()
+  weather: Weather = FAIR
+  /** Handlers failed in a way that no peer should see. */
+  onFailure: (error: unknown) => void = () => {}
+
+  constructor(scheduler: Scheduler, random: SeededRandom) {
+    this.#scheduler = scheduler
+    this.#random = random
+  }
+
+  /** The network as one life of a host has it. */
+  join(id: PeerId, life: Life, address: string): PeerNetwork {
+    const station: Station = { id, life, handlers: undefined }
+    return {
+      host: {
+        id,
+        addresses: () => [parseAddress(address)],
+        dial: () => Promise.reject(new ThreadsError('PEER_UNREACHABLE', 'hosts call each other without streams')),
+        connect: async () => {},
+        handle: () => {},
+        remember: () => {},
+        start: async () => {},
+        close: async () => {},
+      },
+      link: {
+        serve: (handlers) => {
+          station.handlers = handlers
+          this.#stations.set(id, station)
+        },
+        client: {
+          call: (to, method, request, options) => this.#call({ from: station, to, method, request }, options),
+          close: () => {},
+        },
+      },
+    }
+  }
+
+  /** Cuts two hosts off from each other. */
+  cut(a: PeerId, b: PeerId): void {
+    this.#cut.add(`${a} ${b}`).add(`${b} ${a}`)
+  }
+
+  heal(): void {
+    this.#cut.clear()
+  }
+
+  async #call<M extends MethodName>(
+    { request, ...call }: { from: Station; to: PeerId; method: M; request: RequestOf<M> },
+    { signal }: AbortOptions = {},
+  ): Promise<ReplyOf<M>> {
+    signal?.throwIfAborted()
+    const method = methods[call.method] as Method<RequestOf<M>, ReplyOf<M>>
+    const outcome = await this.#send({ ...call, bytes: method.request.encode(request) }, signal)
+    if ('error' in outcome) throw outcome.error
+    return method.reply.decode(outcome.reply)
+  }
+
+  #send(call: Call, signal: AbortSignal | undefined): Promise<Outcome> {
+    const { from, to } = call
+    return new Promise((resolve) => {
+      // What is left of a host that crashed is not heard.
+      if (!from.life.alive) return
+      const label = `${call.method} to ${this.#stations.get(to)?.life.name ?? 'nobody'}`
+      const end = (outcome: Outcome): void => {
+        giveUp()
+        signal?.removeEventListener('abort', onAbort)
+        resolve(outcome)
+      }
+      const giveUp = this.#scheduler.after(
+        CALL_TIMEOUT_MS,
+        `${label}: no answer`,
+        () => end({ error: unreachable() }),
+        from.life,
+      )
+      const onAbort = (): void => end({ error: signal?.reason })
+      signal?.addEventListener('abort', onAbort, { once: true })
+      if (this.#isCut(call) && this.#random.chance(0.5)) {
+        this.#scheduler.after(this.#delayMs(), `${label}: refused`, () => end({ error: unreachable() }), from.life)
+        return
+      }
+      const copies = this.#random.chance(this.weather.duplicate) ? 2 : 1
+      for (let i = 0; i < copies; i++) {
+        if (this.#random.chance(this.weather.drop)) continue
+        this.#scheduler.after(this.#delayMs(), `${from.life.name}  ${label}`, () => void this.#deliver(call, end))
+      }
+    })
+  }
+
+  async #deliver(call: Call, end: (outcome: Outcome) => void): Promise<void> {
+    const { from, to, method } = call
+    const station = this.#stations.get(to)
+    if (this.#isCut(call)) return
+    if (station?.handlers === undefined || !station.life.alive) {
+      this.#scheduler.after(this.#delayMs(), `${method}: refused`, () => end({ error: unreachable() }), from.life)
+      return
+    }
+    const outcome = await this.#answer(station.handlers, call)
+    // An answer that a host could not send before it went down never comes.
+    if (!station.life.alive || this.#isCut(call) || this.#random.chance(this.weather.drop)) return
+    this.#scheduler.after(
+      this.#delayMs(),
+      `reply to ${method} from ${station.life.name}`,
+      () => end(outcome),
+      from.life,
+    )
+  }
+
+  async #answer(handlers: Handlers, { from, method: name, bytes }: Call): Promise<Outcome> {
+    const method = methods[name] as Method<unknown, unknown>
+    const handler = handlers[name] as (request: unknown, caller: PeerId) => Promise<unknown>
+    try {
+      return { reply: method.reply.encode(await handler(method.request.decode(bytes), from.id)) }
+    } catch (error) {
+      const status = statusOf(error)
+      if (status === undefined) this.onFailure(error)
+      if (status?.code === Status.unavailable) return { error: unreachable() }
+      return { error: new PeerRefusal(status?.code ?? Status.internal, status?.message ?? 'internal error') }
+    }
+  }
+
+  #isCut({ from, to }: Call): boolean {
+    return this.#cut.has(`${from.id} ${to}`)
+  }
+
+  #delayMs(): number {
+    return this.#random.chance(this.weather.linger) ? this.#random.between(500, 15_000) : 1 + this.#random.unit() * 60
+  }
+}
+
+function unreachable(): ThreadsError {
+  return new ThreadsError('PEER_UNREACHABLE', 'the peer does not answer')
+}

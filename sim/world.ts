@@ -1,0 +1,53 @@
+import type { Logger } from '../src/core/logger.ts'
+import type { Fault } from './faults.ts'
+import type { SimHost } from './host.ts'
+import type { SimNetwork } from './network.ts'
+import type { Plan } from './plan.ts'
+import type { SeededRandom } from './random.ts'
+import type { Life, Scheduler } from './scheduler.ts'
+
+/** Everything of one run. */
+export interface World {
+  readonly plan: Plan
+  readonly random: SeededRandom
+  readonly scheduler: Scheduler
+  readonly network: SimNetwork
+  readonly hosts: readonly SimHost[]
+  readonly fault: Fault | undefined
+  /** Ends when the network heals. */
+  trouble: boolean
+  readonly failures: string[]
+}
+
+export function fail(world: Pick<World, 'failures' | 'scheduler'>, text: string): void {
+  world.failures.push(text)
+  world.scheduler.note(`FAILURE: ${text}`)
+}
+
+/** Messages of errors that the simulation causes itself. */
+const EXPECTED = [
+  'a write failed, the store takes no writes until it is open again',
+  'the store could not be opened again',
+]
+
+/** Takes errors that are logged for failures of the run. */
+export function simLogger(world: Pick<World, 'failures' | 'scheduler'>, life: Life): Logger {
+  const logger: Logger = {
+    debug: () => {},
+    info: () => {},
+    warn: (fields, message) => {
+      if (life.alive) world.scheduler.note(`${life.name}  warns: ${message} ${describe(fields)}`)
+    },
+    error: (fields, message) => {
+      if (!life.alive || EXPECTED.includes(message)) return
+      fail(world, `${life.name} logs an error: ${message} ${describe(fields)}`)
+    },
+    child: () => logger,
+  }
+  return logger
+}
+
+function describe({ error, reason }: Record<string, unknown>): string {
+  if (error instanceof Error) return String(error.stack)
+  return typeof reason === 'string' ? reason : ''
+}
