@@ -1,9 +1,8 @@
 import type { Clock } from '../core/clock.ts'
-import { ThreadsError } from '../core/errors.ts'
 import type { EventData } from '../core/events.ts'
 import type { Draft, OwnedThread } from '../net/index.ts'
-import type { KeyRange, ReadView } from '../store/ordered-store.ts'
-import { parseKey, rowRange } from '../store/key-codec.ts'
+import type { ReadView } from '../store/ordered-store.ts'
+import { checkCollection, collectionExists } from './configure.ts'
 import {
   type CollectionDefinition,
   collectionOf,
@@ -15,9 +14,8 @@ import {
 } from './definition.ts'
 import type { Folder } from './folder.ts'
 import type { CollectionConfig } from './index.ts'
-import { checkCollection, collectionExists } from './configure.ts'
-import type { IndexDefinition } from './indexes/definition.ts'
-import { backfill, findDuplicates, uniqueConflict } from './indexes/maintain.ts'
+import { IndexBuilder } from './index-builder.ts'
+import { uniqueConflict } from './indexes/maintain.ts'
 import { JUDGE_VERSION, type Sandbox } from './sandbox/index.ts'
 import { type CollectionSchema, compileSchema } from './schema/index.ts'
 import { stampTime } from './stamp.ts'
@@ -32,10 +30,12 @@ export interface CollectionRegistryComponents {
 /** Definitions of the collections of a database. Its callers hold the write lock. */
 export class CollectionRegistry {
   readonly #components: CollectionRegistryComponents
+  readonly #indexes: IndexBuilder
   readonly #schemas = new Map<string, CollectionSchema>()
 
   constructor(components: CollectionRegistryComponents) {
     this.#components = components
+    this.#indexes = new IndexBuilder(components.thread)
   }
 
   /** Throws COLLECTION_EXISTS, and what `checkCollection` throws. */
@@ -58,7 +58,7 @@ export class CollectionRegistry {
       draft.setAppData(withValidator(withoutCollection(current(), name), name, rule))
     })
     await stored
-    await this.#clearIndexes(collection.indexes, current)
+    await this.#indexes.clear(collection.indexes, current)
   }
 
   /** The schema of a collection; compiled when it is first used. */
@@ -91,15 +91,8 @@ export class CollectionRegistry {
 
   /** Finishes changes that were cut off: builds indexes that are not ready, clears those that are gone. */
   async complete(current: () => DatabaseDefinition): Promise<void> {
-    await this.#buildIndexes(current)
-    await this.#clearUnused(current)
-  }
-
-  /** Builds the indexes that are not ready, chunk by chunk, each a batch of its own. */
-  async #buildIndexes(current: () => DatabaseDefinition): Promise<void> {
-    for (const collection of current().collections) {
-      for (const index of collection.indexes) if (!index.ready) await this.#build(collection.name, index, current)
-    }
+    await this.#indexes.buildMissing(current)
+    await this.#indexes.clearUnused(current)
   }
 
   async #put(config: CollectionConfig, current: () => DatabaseDefinition): Promise<void> {
@@ -109,7 +102,7 @@ export class CollectionRegistry {
     const { sandbox } = this.#components
     const { collection, lastIndex } = await checkCollection(config, { sandbox, definition: before, known })
     const { stored } = await thread.write(async (draft) => {
-      await this.#refuseDuplicates(collection, draft.view, before)
+      await this.#indexes.refuseDuplicates(collection, draft.view, before)
       const rule = this.#rule(collection.writeValidator, draft)
       const next = withValidator({ ...withCollection(before, collection), lastIndex }, collection.name, rule)
       draft.setAppData(next)
@@ -124,105 +117,16 @@ export class CollectionRegistry {
       for (const change of refolded.changes) draft.change(change)
     })
     await stored
-    await this.#buildIndexes(current)
+    await this.#indexes.buildMissing(current)
     const kept = new Set(collection.indexes.map((index) => index.number))
-    await this.#clearIndexes(known?.indexes.filter((index) => !kept.has(index.number)) ?? [], current)
+    await this.#indexes.clear(known?.indexes.filter((index) => !kept.has(index.number)) ?? [], current)
   }
 
   /** The validator from now on; records folded so far keep their verdicts. */
   #rule(validator: string, draft: Draft): { since: bigint; validator: string; judge: string } {
     return { since: stampTime(this.#components.clock.nowMs(), draft.latestTime), validator, judge: JUDGE_VERSION }
   }
-
-  async #refuseDuplicates(
-    collection: CollectionDefinition,
-    view: ReadView,
-    { generation }: DatabaseDefinition,
-  ): Promise<void> {
-    const { number: thread } = this.#components.thread
-    for (const index of collection.indexes) {
-      if (!index.unique || index.ready) continue
-      const place = { view, thread, generation, collection: collection.name }
-      if (await findDuplicates(index, place)) {
-        throw new ThreadsError('INVALID_INDEX', "can't create unique index (duplicate instances exist)")
-      }
-    }
-  }
-
-  async #build(collection: string, index: IndexDefinition, current: () => DatabaseDefinition): Promise<void> {
-    const { thread } = this.#components
-    let after: string | undefined
-    do {
-      const { result, stored } = await thread.write(async (draft) => {
-        const { generation } = current()
-        const place = { view: draft.view, thread: thread.number, generation, collection }
-        const chunk = await backfill(index, place, after)
-        for (const { key, value } of chunk.entries) draft.put(key, value)
-        if (chunk.lastId === undefined) draft.setAppData(withReadyIndex(current(), collection, index.number))
-        return chunk.lastId
-      })
-      await stored
-      after = result
-    } while (after !== undefined)
-  }
-
-  /** Clears the entries of indexes that no collection has any more: a crash may have come before they were cleared. */
-  async #clearUnused(current: () => DatabaseDefinition): Promise<void> {
-    const { thread } = this.#components
-    const { generation, collections } = current()
-    const used = new Set(collections.flatMap(({ indexes }) => indexes.map((index) => index.number)))
-    const range = rowRange('x', thread.number, generation)
-    for (let from = range.gte; ; ) {
-      const found = await firstKey(thread.reads, { ...range, gte: from, limit: 1 })
-      if (found === undefined) return
-      const index = indexOfEntry(found)
-      if (!used.has(index)) await this.#clearIndex(index, current)
-      from = rowRange('x', thread.number, generation, index).lt
-    }
-  }
-
-  async #clearIndexes(indexes: readonly IndexDefinition[], current: () => DatabaseDefinition): Promise<void> {
-    for (const index of indexes) await this.#clearIndex(index.number, current)
-  }
-
-  async #clearIndex(index: number, current: () => DatabaseDefinition): Promise<void> {
-    const { thread } = this.#components
-    const range = { ...rowRange('x', thread.number, current().generation, index), limit: CLEAR_CHUNK }
-    for (;;) {
-      const { result, stored } = await thread.write(async (draft) => {
-        let cleared = 0
-        for await (const [key] of draft.view.entries(range)) {
-          draft.del(key)
-          cleared++
-        }
-        return cleared
-      })
-      await stored
-      if (result < CLEAR_CHUNK) return
-    }
-  }
 }
 
 /** Compiled schemas kept. */
 const MAX_SCHEMAS = 1_000
-const CLEAR_CHUNK = 1_000
-
-function withReadyIndex(definition: DatabaseDefinition, name: string, index: number): DatabaseDefinition {
-  const collection = definition.collections.find((each) => each.name === name)
-  if (collection === undefined) return definition
-  const indexes = collection.indexes.map((each) => (each.number === index ? { ...each, ready: true } : each))
-  return withCollection(definition, { ...collection, indexes })
-}
-
-async function firstKey(view: ReadView, range: KeyRange): Promise<Uint8Array | undefined> {
-  for await (const [key] of view.entries(range)) return key
-  return undefined
-}
-
-/** The number of the index an entry belongs to. */
-function indexOfEntry(key: Uint8Array): number {
-  const parts = parseKey(key)
-  parts.number()
-  parts.number()
-  return parts.number()
-}
