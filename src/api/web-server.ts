@@ -15,6 +15,9 @@ export interface WebServerOptions extends Omit<ResolvedApiOptions, 'grpc' | 'web
   readonly fallback?: RequestListener
 }
 
+/** Longer than clients keep idle connections: if the server closed one first, a call on its way would be lost. */
+const IDLE_CONNECTION_MS = 75_000
+
 /** Serves the methods of a router to browsers over HTTP/1.1: gRPC-Web and grpc-websockets. */
 export class WebServer {
   readonly #router: Router
@@ -28,6 +31,7 @@ export class WebServer {
     this.#options = options
     this.#cors = new Cors(options.corsOrigins)
     this.#http = createServer((request, response) => this.#onRequest(request, response))
+    this.#http.keepAliveTimeout = IDLE_CONNECTION_MS
     this.#http.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head))
     this.#sockets = new WebSocketServer({
       noServer: true,
