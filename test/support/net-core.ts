@@ -13,7 +13,13 @@ import { RecordReader } from '../../src/net/record-reader.ts'
 import type { ThreadEntry } from '../../src/net/thread-entry.ts'
 import { Threads } from '../../src/net/threads.ts'
 import { Writer } from '../../src/net/writer.ts'
+import { openStamp } from '../../src/store/format.ts'
+import type { FreeSpace } from '../../src/store/free-space.ts'
 import type { HostStore, HostStoreOptions } from '../../src/store/host-store.ts'
+import { LocalHostStore } from '../../src/store/local-host-store.ts'
+import { openMemoryStore } from '../../src/store/memory-store.ts'
+import { ReopenableStore } from '../../src/store/reopenable-store.ts'
+import { FakeClock } from './fake-clock.ts'
 import { openTestStore, type TestStore } from './host-store.ts'
 
 export interface NetCore {
@@ -73,6 +79,17 @@ async function coreOver(test: TestStore, hostKey: PrivateKey, options: NetCoreOp
       return coreOver({ ...test, host: await test.restart() }, hostKey, options)
     },
   }
+}
+
+/** A store on a disk that is nearly full when `space` says so. */
+export async function openStoreWithSpace(space: FreeSpace): Promise<HostStore> {
+  const store = new ReopenableStore(openMemoryStore)
+  await store.reopen()
+  const stamp = await openStamp(store, 'in memory', randomBytes)
+  const components = { store, stamp, space, clock: new FakeClock(), logger: silentLogger }
+  const host = new LocalHostStore(components, { durability: 'full', feedBytes: 1e6 })
+  await host.load()
+  return host
 }
 
 /** An owner that notes what it folds. */

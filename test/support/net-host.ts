@@ -5,7 +5,9 @@ import { generateKey } from '../../src/core/keys.ts'
 import { silentLogger } from '../../src/core/logger.ts'
 import { type PeerId, peerIdOf } from '../../src/core/peer-id.ts'
 import type { PeerHost } from '../../src/net/host/libp2p-host.ts'
-import { createNet, type Net, type NetOptions } from '../../src/net/index.ts'
+import { openRecord } from '../../src/core/record.ts'
+import type { ThreadId } from '../../src/core/thread-id.ts'
+import { createNet, type Net, type NetOptions, type ThreadRecord } from '../../src/net/index.ts'
 import type { PeerNetwork } from '../../src/net/net.ts'
 import type { PeerClient } from '../../src/net/protocol/client.ts'
 import type { Handlers } from '../../src/net/protocol/handlers/handlers.ts'
@@ -89,14 +91,18 @@ export interface NetHostOptions {
   links?: NetLinks
   net?: NetOptions
   store?: Partial<HostStoreOptions>
+  /** Is called with the store before net is opened over it. */
+  onStore?: (store: HostStore) => void
 }
 
 /** A whole net layer on a clock that moves by hand, started. */
-export async function openNetHost({ links = new NetLinks(), net = {}, store }: NetHostOptions = {}): Promise<NetHost> {
+export async function openNetHost(options: NetHostOptions = {}): Promise<NetHost> {
+  const { links = new NetLinks(), net = {}, store, onStore = () => {} } = options
   const privateKey = generateKey(randomBytes)
   const network = links.network(peerIdOf(privateKey.publicKey))
   const open = async (test: TestStore): Promise<NetHost> => {
     const { host, clock, faulty } = test
+    onStore(host)
     const components = { store: host, privateKey, network, clock, random: randomBytes, logger: silentLogger }
     const opened = await createNet(components, net)
     await opened.start()
@@ -136,4 +142,19 @@ export async function untilOpen({ store, clock }: Pick<NetHost, 'store' | 'clock
     clock.advance(100)
     await new Promise((resolve) => setImmediate(resolve))
   }
+}
+
+/** All records of the log that an anonymous caller writes. Throws if one does not follow the one before it. */
+export async function ownRecords({ net }: Pick<NetHost, 'net'>, id: ThreadId): Promise<ThreadRecord[]> {
+  const { key, logs } = await net.getThread(id)
+  const records: ThreadRecord[] = []
+  const [own] = logs
+  for (let { cid } = own?.head ?? {}; cid !== undefined; ) {
+    const record = await net.getRecord(id, cid)
+    if (record.counter !== (own?.head.counter ?? 0) - records.length) throw new Error('a counter is out of order')
+    records.unshift(record)
+    cid = openRecord(record.blocks.recordNode, key.service).prev
+  }
+  if (records.length !== (own?.head.counter ?? 0)) throw new Error('the log does not go back to its start')
+  return records
 }
