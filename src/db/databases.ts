@@ -122,8 +122,7 @@ class HostDatabases implements Databases {
       await addThread({ ...threadOptions(options), appData })
       return await this.#attach(id)
     } catch (error) {
-      if (isNew && net.listThreads().includes(id)) await this.#undo(id)
-      if (this.#isOwned(id)) this.#takeUpLater()
+      if (this.#isOwned(id)) await this.#undo(id, isNew)
       throw error
     } finally {
       this.#starting.delete(id)
@@ -140,11 +139,15 @@ class HostDatabases implements Databases {
     return this.#components.net.ownedThreads().some((thread) => thread.id === id)
   }
 
-  async #undo(id: ThreadId): Promise<void> {
+  /** The definition was stored, then something failed. A thread that was here before stays, and is a database then. */
+  async #undo(id: ThreadId, isNew: boolean): Promise<void> {
+    const { net, logger } = this.#components
+    if (!isNew) return this.#takeUpLater()
     try {
-      await this.#components.net.deleteThread(id)
+      await net.deleteThread(id)
     } catch (error) {
-      this.#components.logger.warn({ thread: id, error }, 'a thread is left of a database that was not made')
+      logger.warn({ thread: id, error }, 'a database that was not made to the end could not be deleted')
+      this.#takeUpLater()
     }
   }
 
@@ -184,8 +187,7 @@ class HostDatabases implements Databases {
 
   /** After a failed write nobody knows what is stored: databases come, go and finish what was cut off. */
   async #takeUp(): Promise<void> {
-    const { net, store, logger } = this.#components
-    if (store.committer.state === 'read-only') return this.#takeUpLater()
+    const { net, logger } = this.#components
     const owned = new Set(net.ownedThreads().map(({ id }) => id))
     for (const database of this.#databases.values()) {
       if (owned.has(database.id)) continue

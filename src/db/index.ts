@@ -81,7 +81,7 @@ export interface Databases {
   get(id: ThreadId, options?: CallOptions): Promise<Database>
   /** In order of creation. */
   list(options?: CallOptions): Promise<Database[]>
-  /** Removes the database and its thread from this host. Its listeners end. */
+  /** Removes the database and its thread from this host. Its listeners and transactions end. */
   delete(id: ThreadId, options?: CallOptions): Promise<void>
   close(): Promise<void>
 }

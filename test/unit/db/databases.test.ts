@@ -161,6 +161,34 @@ describe('joining a database', () => {
     expect((await joined.listCollections()).map(({ name }) => name)).toEqual(['Note'])
   })
 
+  it.each([
+    ['leaves nothing behind', false],
+    ['leaves the thread that was here before, as a database', true],
+  ])('whose caller goes while his log is pulled %s', async (_title, wasHere) => {
+    const { database, notes } = await newNotes(host)
+    await Promise.all(Array.from({ length: 500 }, () => notes.create([bytesOf({ name: 'n'.repeat(1_000) })])))
+    const { addresses, key } = await database.info()
+    const [address] = addresses
+    if (address === undefined) throw new Error('the host has no address')
+    await using other = await startHost({ net: { pull: false } })
+    if (wasHere) await other.net.createThread(database.id, { key, caller: { identity: somebody() } })
+    const caller = new AbortController()
+    const logKey = generateKey(randomBytes)
+    const joining = other.databases.join(address, { key, logKey, signal: caller.signal, collections: [NOTE] })
+    const refused = expect(joining).rejects.toThrow('gone')
+    while (!other.net.ownedThreads().some(({ id }) => id === database.id)) {
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    caller.abort(new Error('gone'))
+    await refused
+    expect(await other.databases.list()).toEqual([])
+    expect(other.net.listThreads()).toHaveLength(wasHere ? 1 : 0)
+    if (wasHere) await expect.poll(() => other.databases.list(), { timeout: 5_000 }).toHaveLength(1)
+    else await other.databases.join(address, { key, logKey, collections: [NOTE], block: true })
+    const joined = (await other.databases.get(database.id)).collection('Note')
+    await expect.poll(async () => (await joined.find({})).length, { timeout: 10_000 }).toBe(500)
+  })
+
   it('is refused before anything is dialled if the database is here', async () => {
     const { database } = await newNotes(host)
     const { addresses, key } = await database.info()
