@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { status } from '@grpc/grpc-js'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { GetTokenRequest, HasRequest, WriteTransactionRequest } from '../../src/api/gen/threads.ts'
-import { toHex } from '../../src/core/bytes.ts'
+import { CreateRequest, GetTokenRequest, HasRequest, WriteTransactionRequest } from '../../src/api/gen/threads.ts'
+import { toHex, utf8 } from '../../src/core/bytes.ts'
 import { startDaemon, type TestDaemon } from '../support/daemon.ts'
 import { DogClient } from '../support/dog-client.ts'
 import { grpcTransport, type OpenOptions, type RpcCall, type Transport } from '../support/grpc-client.ts'
@@ -114,6 +114,20 @@ describe.each(WAYS)('over $name', ({ addressOf, connect }) => {
       expect((await before.status).code).toBe(0)
       await expectNothingLeft()
       expect(await dogs.has('before')).toBe(true)
+    })
+
+    it('gives it up when its client leaves more behind than the daemon takes in', async () => {
+      const before = await dogs.writeTransaction('before')
+      using through = connect(port)
+      const call = new DogClient(through, dogs.dbID).beginWrite(LOST)
+      for (let i = 0; i < 8; i++) call.send(createLarge(`${LOST}-${i}`))
+      await dogs.has(LOST)
+      call.cancel()
+      // A websocket that is not read any more tells of its end only when the call has its turn.
+      before.halfClose()
+      expect((await before.status).code).toBe(0)
+      await expectNothingLeft()
+      await call.status
     })
 
     it('gives it up when its deadline passes', async () => {
@@ -268,6 +282,14 @@ describe.each(LIMITS)('a write transaction that is $how', ({ busy, flags }) => {
     },
   )
 })
+
+/** A message of a write transaction, a quarter of the size of the largest. */
+function createLarge(id: string): Uint8Array {
+  const instances = [utf8(JSON.stringify({ _id: id, text: 'x'.repeat(1024 * 1024) }))]
+  return WriteTransactionRequest.encode({
+    option: { $case: 'createRequest', value: CreateRequest.create({ instances }) },
+  }).finish()
+}
 
 async function askUntilOver(call: RpcCall): Promise<void> {
   const has = WriteTransactionRequest.encode({ option: { $case: 'hasRequest', value: HasRequest.create() } }).finish()
