@@ -98,8 +98,8 @@ export class SimHost {
     if (running === undefined) return
     this.#stopping = true
     this.#world.scheduler.note(`${this.name}  stops`)
-    await running.databases.close()
     await running.net.stop()
+    await running.databases.close()
     await running.store.close()
     if (!running.life.alive) return
     running.life.alive = false

@@ -78,14 +78,19 @@ function scheduleTrouble(world: World): void {
 
 /** Ends a host in one of the ways hosts end, and starts it again later. */
 function crash(world: World, host: SimHost, random: SeededRandom): void {
+  const { plan } = world
   if (host.isDown) return
   const backMs = random.between(50, 20_000)
   const restart = (): void => {
     if (host.isDown) host.start()
   }
-  if (random.chance(0.2))
-    void host.stop().catch((error: unknown) => fail(world, `${host.name} does not stop: ${String(error)}`))
-  else {
+  if (random.chance(0.2)) {
+    host.stop().catch((error: unknown) => {
+      // The last write of a host can fail too.
+      if (plan.writeFailures > 0) host.crash('process')
+      else fail(world, `${host.name} does not stop: ${String(error)}`)
+    })
+  } else {
     const kind = random.chance(0.5) ? 'process' : 'power'
     // Not within the step that asked: the host goes on until it waits.
     world.scheduler.after(0, `${host.name} crashes`, () => host.crash(kind))
