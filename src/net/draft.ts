@@ -39,6 +39,8 @@ export class ThreadDraft {
   /** The logs of `state`, once they are this draft's own copy. */
   #logs: Map<LogId, LogState> | undefined
   #threadTouched = false
+  /** Of all logs; known once it was asked for. */
+  #lastLogNumber: number | undefined
 
   /** Throws STORE_READONLY after a failed write, until the state in memory is that of the store again. */
   constructor(state: ThreadState, committer: Committer) {
@@ -80,11 +82,13 @@ export class ThreadDraft {
     if (log.addresses !== before?.addresses) this.state = { ...this.state, peers: lazyPeers(this.#logs) }
   }
 
-  /** Number for a log that is new in the thread. */
+  /** Number for a log that is new in the thread; another one each time. */
   nextLogNumber(): number {
-    let last = 0
-    for (const log of this.state.logs.values()) if (log.number > last) last = log.number
-    return last + 1
+    if (this.#lastLogNumber === undefined) {
+      this.#lastLogNumber = 0
+      for (const { number } of this.state.logs.values()) this.#lastLogNumber = Math.max(this.#lastLogNumber, number)
+    }
+    return ++this.#lastLogNumber
   }
 
   /** Adds the record after the log's head and moves the head. */

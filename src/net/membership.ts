@@ -72,10 +72,11 @@ export class Membership {
     if (exists) throw new ThreadsError('LOG_EXISTS', 'log already exists')
   }
 
-  /** The log a caller writes; made in the draft if he has none. */
+  /** The log a caller writes; made in the draft if he has none, or one that is retired. */
   ownLog(draft: ThreadDraft, caller: Caller): LogState {
-    const known = draft.state.writers.get(this.writerOf(caller))
-    if (known !== undefined) return draft.log(known)
+    const id = draft.state.writers.get(this.writerOf(caller))
+    const known = id === undefined ? undefined : draft.log(id)
+    if (known !== undefined && !known.retired) return known
     return this.#addLog(draft, caller, { key: generateKey(this.#components.random), brought: false })
   }
 
@@ -98,6 +99,7 @@ export class Membership {
       head: log?.head ?? { counter: 0, cid: undefined },
       cursor: log?.cursor ?? { counter: 0, time: 0n },
       unpulled: brought && this.#hasPeers(draft),
+      retired: log?.retired ?? false,
       row: log?.row ?? {},
     })
     draft.setThread({ writers: new Map(draft.state.writers).set(this.writerOf(caller), id) })

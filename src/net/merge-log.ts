@@ -33,6 +33,7 @@ export function mergeLog(draft: ThreadDraft, log: PeerLog, limits: LogLimits): v
     head: { counter: 0, cid: undefined },
     cursor: { counter: 0, time: 0n },
     unpulled: false,
+    retired: false,
     row: {},
   })
 }

@@ -102,7 +102,7 @@ class HostNet implements Net {
     this.#records = new RecordReader(store.reads)
     this.#writer = new Writer({ committer, journal, clock, logger })
     const writer = this.#writer
-    this.#receiver = new Receiver(writer, options.maxRecordBytes)
+    this.#receiver = new Receiver({ writer, logger }, options)
     const { hostId, identity } = this
     this.#membership = new Membership({ threads, writer, hostId, identity, random }, options)
     const shared = { hostId, threads, writer, receiver: this.#receiver, records: this.#records, journal }

@@ -1,8 +1,11 @@
 import { ThreadsError } from '../core/errors.ts'
+import type { Logger } from '../core/logger.ts'
 import { alignRun, type OpenedRecord, openRun, verifyRun } from './check-run.ts'
+import { placeDetached } from './detached-run.ts'
 import type { ThreadDraft } from './draft.ts'
-import { RecordReader, threadRecord } from './record-reader.ts'
+import { threadRecord } from './record-reader.ts'
 import type { Receipt, ReceivedRun } from './replica.ts'
+import type { LogState } from './rows.ts'
 import type { ThreadEntry } from './thread-entry.ts'
 import type { Writer } from './writer.ts'
 
@@ -14,11 +17,13 @@ const BATCH_RECORDS = 1_000
 /** Checks runs of records from elsewhere and stores what is good of them. */
 export class Receiver {
   readonly #writer: Writer
+  readonly #logger: Logger
   readonly #maxRecordBytes: number
 
-  constructor(writer: Writer, maxRecordBytes: number) {
+  constructor({ writer, logger }: { writer: Writer; logger: Logger }, options: { maxRecordBytes: number }) {
     this.#writer = writer
-    this.#maxRecordBytes = maxRecordBytes
+    this.#logger = logger
+    this.#maxRecordBytes = options.maxRecordBytes
   }
 
   /** See `Replica.receive`. */
@@ -56,7 +61,14 @@ export class Receiver {
       const alignment = alignRun(records, log.head.cid)
       const nothing = { stored: 0, counter: log.head.counter, gap: false }
       if (alignment.kind === 'known') return nothing
-      if (alignment.kind === 'detached') return explainDetached(draft, run.logId, records)
+      if (alignment.kind === 'detached') {
+        const place = await placeDetached(draft, log, records)
+        if (place.kind === 'branch') {
+          fault = new ThreadsError('BROKEN_CHAIN', `log ${log.id} has another record at this position`)
+          if (place.signed) this.#retire(draft, log)
+        }
+        return { ...nothing, gap: place.kind === 'gap' }
+      }
       const verified = verifyRun(records.slice(alignment.index), log.publicKey)
       fault = verified.fault
       const atOnce = writer.foldsAtOnce(entry, draft, run.logId)
@@ -73,28 +85,17 @@ export class Receiver {
     if (fault !== undefined) throw fault
     return result
   }
+
+  /** A log of ours that has two ends is continued at neither: whoever wrote it here gets a new one. */
+  #retire(draft: ThreadDraft, log: LogState): void {
+    if (log.privateKey === undefined || log.retired) return
+    draft.setLog({ ...log, retired: true })
+    const fields = { thread: draft.state.id, log: log.id, counter: log.head.counter }
+    this.#logger.error(fields, 'a log of this host was also continued elsewhere; it is written no more')
+  }
 }
 
 interface Opened {
   readonly records: OpenedRecord[]
   readonly fault: ThreadsError | undefined
-}
-
-/** A run that does not touch our head: older than it, after a gap, or another branch. */
-async function explainDetached(
-  draft: ThreadDraft,
-  logId: ReceivedRun['logId'],
-  records: readonly OpenedRecord[],
-): Promise<Receipt> {
-  const { counter } = draft.log(logId).head
-  const [first] = records
-  const last = records.at(-1)
-  if (first === undefined || last === undefined) return { stored: 0, counter, gap: false }
-  // In the view of the draft: records before our head may still wait to be stored.
-  const reader = new RecordReader(draft.view)
-  if ((await reader.find(draft.state, last.record.cid)) !== undefined) return { stored: 0, counter, gap: false }
-  const { prev } = first.record
-  const rooted = prev === undefined || (await reader.find(draft.state, prev)) !== undefined
-  if (rooted) throw new ThreadsError('BROKEN_CHAIN', `log ${logId} has another record at this position`)
-  return { stored: 0, counter, gap: true }
 }

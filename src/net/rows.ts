@@ -30,6 +30,8 @@ export interface LogState {
   readonly cursor: Cursor
   /** The private key came from a client: the log may be longer elsewhere, so it is written only after a pull. */
   readonly unpulled: boolean
+  /** Another record than ours was seen at its place, signed by the log: it is written no more. */
+  readonly retired: boolean
   readonly row: Row
 }
 
@@ -150,6 +152,7 @@ export function encodeLogRow(log: LogState): Uint8Array {
     cursor: log.cursor.counter,
     cursorTime: log.cursor.time,
     unpulled: log.unpulled,
+    retired: log.retired,
   })
 }
 
@@ -166,6 +169,7 @@ export function decodeLogRow(log: number, value: Uint8Array): LogState {
       cursor: number
       cursorTime: number | bigint
       unpulled?: boolean
+      retired?: boolean
     }
     const publicKey = decodePublicKey(row.publicKey)
     return {
@@ -178,6 +182,7 @@ export function decodeLogRow(log: number, value: Uint8Array): LogState {
       head: { counter: row.counter, cid: row.head === null ? undefined : CID.decode(row.head) },
       cursor: { counter: row.cursor, time: BigInt(row.cursorTime) },
       unpulled: row.unpulled === true,
+      retired: row.retired === true,
       row,
     }
   })

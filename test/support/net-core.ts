@@ -59,7 +59,7 @@ async function coreOver(test: TestStore, hostKey: PrivateKey, options: NetCoreOp
     await threads.load()
     for (const entry of threads.all()) writer.resumeSoon(entry)
   })
-  const receiver = new Receiver(writer, resolved.maxRecordBytes)
+  const receiver = new Receiver({ writer, logger: silentLogger }, resolved)
   const hostId = peerIdOf(hostKey.publicKey)
   const identity = identityOf(hostKey.publicKey)
   const records = new RecordReader(store.reads)

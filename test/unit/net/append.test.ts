@@ -23,6 +23,7 @@ const empty: LogState = {
   head: { counter: 0, cid: undefined },
   cursor: { counter: 0, time: 0n },
   unpulled: false,
+  retired: false,
   row: {},
 }
 

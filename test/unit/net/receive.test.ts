@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { type Identity, identityOf } from '../../../src/core/identity.ts'
 import type { RecordBlocks } from '../../../src/core/record.ts'
 import { newThreadId, type ThreadId } from '../../../src/core/thread-id.ts'
 import type { Receipt } from '../../../src/net/replica.ts'
+import type { LogState } from '../../../src/net/rows.ts'
 import { LogMaker } from '../../support/log-maker.ts'
 import { type NetCore, NotingApp, openCore } from '../../support/net-core.ts'
 
@@ -169,6 +171,53 @@ describe('received records', () => {
     const writing = Array.from({ length: 10 }, () => core.writer.write(entry, async (draft) => draft.setThread({})))
     await Promise.all([...receiving, ...writing])
     for (const each of logs) expect(await held(each)).toEqual(each.blocks())
+  })
+})
+
+describe('a log written here', () => {
+  const caller = (): { identity: Identity } => ({ identity: identityOf(log.key.publicKey) })
+  const state = (): LogState | undefined => core.entry(id).stored.logs.get(log.id)
+
+  /** The log a write of the caller goes to. */
+  async function ownLog(): Promise<LogState> {
+    const { result, stored } = await core.writer.write(core.entry(id), async (draft) =>
+      core.membership.ownLog(draft, caller()),
+    )
+    await stored
+    return result
+  }
+
+  beforeEach(async () => {
+    await core.membership.create(id, { key: log.threadKey, logKey: log.key, caller: caller() })
+    await receive(log.next(3))
+  })
+
+  it('takes a longer version of itself, and goes on from there', async () => {
+    await receive(log.next(2))
+    expect(await ownLog()).toMatchObject({ id: log.id, retired: false, head: { counter: 5 } })
+  })
+
+  it('is written no more once it was continued elsewhere as well; its writer gets a new one', async () => {
+    const branch = [log.make({ prev: log.records[1]?.cid ?? null })]
+    for (let count = 0; count < 3; count++) branch.push(log.make({ prev: branch.at(-1)?.cid ?? null }))
+    const run = [...log.blocks(0, 2), ...branch.map(({ blocks }) => blocks)]
+    await expect(receive(run)).rejects.toMatchObject({ code: 'BROKEN_CHAIN' })
+    expect(await held()).toEqual(log.blocks())
+    expect(state()?.retired).toBe(true)
+    core = await core.restart()
+    expect(state()?.retired).toBe(true)
+    const next = await ownLog()
+    expect(next).toMatchObject({ retired: false, head: { counter: 0 } })
+    expect(next.id).not.toBe(log.id)
+    expect((await ownLog()).id).toBe(next.id)
+  })
+
+  it('is not given up for branches that it did not sign', async () => {
+    const forged = log.make({ prev: log.records[1]?.cid ?? null, signer: new LogMaker().key })
+    await expect(receive([forged.blocks])).rejects.toMatchObject({ code: 'BROKEN_CHAIN' })
+    const replayed = log.make({ prev: null })
+    await expect(receive([replayed.blocks])).rejects.toMatchObject({ code: 'BROKEN_CHAIN' })
+    expect(state()?.retired).toBe(false)
   })
 })
 

@@ -37,6 +37,7 @@ function logState(changes: Partial<LogState> = {}): LogState {
     head: { counter: 2, cid: head?.cid },
     cursor: { counter: 1, time: 2n ** 63n - 1n },
     unpulled: true,
+    retired: true,
     row: {},
     ...changes,
   }

@@ -188,6 +188,18 @@ describe('a failed write', () => {
     }
   })
 
+  it('in a deletion lets it go on at the next start', async () => {
+    const [host, info] = await hostWithThread()
+    await write(host, info, 2)
+    host.faulty.failBatch(3, { stored: false })
+    await expect(host.net.deleteThread(info.id)).rejects.toMatchObject({ code: 'STORE_FAILED' })
+    await untilOpen(host)
+    const restarted = await host.restart()
+    expect(restarted.net.listThreads()).toEqual([])
+    expect(await threadRows(restarted)).toBe(0)
+    await restarted.stop()
+  })
+
   it('in a deletion that was not marked leaves the thread as it was', async () => {
     const [host, info] = await hostWithThread()
     await write(host, info, 2)

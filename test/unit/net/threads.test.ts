@@ -1,9 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { decode, encode } from '../../../src/core/cbor.ts'
 import { identityOf } from '../../../src/core/identity.ts'
 import { newThreadId } from '../../../src/core/thread-id.ts'
 import { threadKeyToBytes } from '../../../src/core/thread-key.ts'
 import { storeNewThread } from '../../../src/net/new-thread.ts'
-import type { ThreadState } from '../../../src/net/rows.ts'
+import { logRowKey, type ThreadState, threadRowKey } from '../../../src/net/rows.ts'
 import { LogMaker, random } from '../../support/log-maker.ts'
 import { type NetCore, NotingApp, openCore } from '../../support/net-core.ts'
 
@@ -54,6 +55,23 @@ describe('threads', () => {
       head: { counter: 3 },
       cursor: { counter: 3, time: 3n },
     })
+  })
+
+  it('keep what a later version has added to their rows', async () => {
+    const { id, number } = await core.membership.create(newId(), {})
+    const rows = [threadRowKey(number), logRowKey(number, 1)]
+    for (const key of rows) {
+      const row = decode((await core.store.reads.get(key)) ?? new Uint8Array(0)) as object
+      await core.faulty.batch([{ type: 'put', key, value: encode({ ...row, later: 'kept' }) }], { sync: true })
+    }
+    core = await core.restart()
+    await core.membership.addReplicator(core.entry(id), new LogMaker().id)
+    await core.membership.create(id, { key: core.entry(id).stored.key, logKey: new LogMaker().key })
+    core = await core.restart()
+    for (const key of rows) {
+      expect(decode((await core.store.reads.get(key)) ?? new Uint8Array(0))).toMatchObject({ later: 'kept' })
+    }
+    expect(core.entry(id).stored.logs.size).toBe(2)
   })
 
   it('never get a number twice, whatever is deleted and restarted', async () => {
