@@ -6,7 +6,16 @@ import { hasCode, ThreadsError } from '../core/errors.ts'
 import type { EventData } from '../core/events.ts'
 import { MAX_DOCUMENT_BYTES, MAX_EVENTS_PER_RECORD } from './fold/constants.ts'
 import { instanceId, parseInstance } from './instance-input.ts'
-import { type Document, diffPatch, documentBytes, member, mergeDocument, parseStored, withMember } from './json.ts'
+import {
+  type Document,
+  diffPatch,
+  documentBytes,
+  fullPatch,
+  member,
+  mergeDocument,
+  parseStored,
+  withMember,
+} from './json.ts'
 import type { CollectionSchema } from './schema/compile.ts'
 
 /** A write of a transaction: the event without its time. */
@@ -17,6 +26,8 @@ export interface ActionContext {
   readonly schema: CollectionSchema
   /** The stored document, unfiltered. */
   stored(id: string): Promise<Uint8Array | undefined>
+  /** Whether the transaction has written the instance before. */
+  written(id: string): boolean
   /** The stored document as the caller may see it. */
   served(id: string): Promise<Uint8Array | undefined>
   newId(): string
@@ -41,7 +52,10 @@ export async function saveAction(bytes: Uint8Array, context: ActionContext): Pro
   const id = idOf(document)
   const stored = await context.stored(id)
   const previous = stored === undefined ? {} : await visible(id, context)
-  const patch = diffPatch(previous, modified(document, context))
+  const next = modified(document, context)
+  const change = diffPatch(previous, next)
+  // What the committed document says already, an earlier write of the transaction may say otherwise.
+  const patch = context.written(id) ? fullPatch(change, next) : change
   const made = action('save', { id, collection: context.collection, patch })
   refuseTooLarge(stored, { patch, bytes: made.patch?.length ?? 0 })
   return made

@@ -36,17 +36,23 @@ export class CollectionWrites {
     return actions
   }
 
-  /** Saves of documents: what each changes, or all of it if `pending` actions of the same transaction delete it. */
+  /** Saves of documents: what each changes, or all of it if `pending` actions of the same transaction wrote it before. */
   async saveAll(documents: readonly Uint8Array[], seen: SeenInTransaction): Promise<Action[]> {
     refuseTooMany(documents.length)
     const committed = this.#context(seen.reader)
     const deleted = new Set(seen.pending.filter(({ type }) => type === 'delete').map(({ id }) => id))
+    const written = new Set(seen.pending.map(({ id }) => id))
     const context: ActionContext = {
       ...committed,
       stored: async (id) => (deleted.has(id) ? undefined : committed.stored(id)),
+      written: (id) => written.has(id),
     }
     const actions: Action[] = []
-    for (const document of documents) actions.push(await saveAction(document, context))
+    for (const document of documents) {
+      const action = await saveAction(document, context)
+      written.add(action.id)
+      actions.push(action)
+    }
     return actions
   }
 
@@ -80,6 +86,7 @@ export class CollectionWrites {
       schema: components.schema(),
       stored: (id) => reader.stored(id),
       served: (id) => reader.served(id),
+      written: () => false,
       newId: () => components.newId(),
       modified: () => components.modified(),
     }

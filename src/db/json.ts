@@ -96,6 +96,17 @@ export function diffPatch(previous: Document, next: Document): Document {
   return patch
 }
 
+/** The patch, and every member of `next` besides: it makes them so over any document. */
+export function fullPatch(patch: Document, next: Document): Document {
+  const full = copyOf(patch)
+  for (const name of Object.keys(next)) {
+    const value = next[name] ?? null
+    const change = member(patch, name)
+    full[name] = isDocument(value) && isDocument(change) ? fullPatch(change, value) : value
+  }
+  return full
+}
+
 /** Whether two values are equal; the order of members does not count. */
 export function sameValue(a: JsonValue, b: JsonValue): boolean {
   if (a === b) return true

@@ -55,6 +55,19 @@ describe('a write transaction', () => {
     expect(await records()).toBe(1)
   })
 
+  it('ends with the last of several saves, also where that says what was committed before', async () => {
+    await notes.create([bytesOf({ _id: 'a', name: 'first', nested: { x: 1, y: 1 } })])
+    const transaction = await begin()
+    await transaction.save([bytesOf({ _id: 'a', name: 'second', nested: { x: 2, y: 1 } })])
+    await transaction.save([bytesOf({ _id: 'a', name: 'first', nested: { x: 1 } })])
+    await transaction.commit()
+    await notes.save([bytesOf({ _id: 'b', name: 'one' }), bytesOf({ _id: 'b', name: 'two' })])
+    expect(await found(notes)).toEqual([
+      { _id: 'a', name: 'first', nested: { x: 1 } },
+      { _id: 'b', name: 'two' },
+    ])
+  })
+
   it('reads what is committed, not what it writes', async () => {
     await notes.create([bytesOf({ _id: 'old', name: 'before' })])
     const transaction = await begin()
