@@ -88,7 +88,7 @@ export class Folder {
       const folded = foldRecord(record, previous?.time ?? 0n)
       const { time } = folded.position
       if (!context.local && time > horizon) {
-        waits.set(logId, { kind: 'clock', untilMs: Number(ceilMs(time)) - maxClockDriftMs })
+        waits.set(logId, { kind: 'clock', untilMs: Number(time / NS_PER_MS) - maxClockDriftMs })
         continue
       }
       admitted.push(folded)
@@ -167,10 +167,6 @@ function contentOf(record: ThreadRecord): Content {
 function waiting(records: readonly ThreadRecord[], reason: WaitReason): FoldOutcome {
   const waits = new Map(records.map((record) => [record.logId, reason]))
   return { operations: [], changes: [], cursors: new Map(), waits }
-}
-
-function ceilMs(time: bigint): bigint {
-  return (time + NS_PER_MS - 1n) / NS_PER_MS
 }
 
 /** A record written here is not stored if it would have no effect. */

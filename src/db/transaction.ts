@@ -151,7 +151,7 @@ export class LockedTransaction implements WriteTransaction {
     return this.#use(async (reader) => {
       const actions = await make(reader)
       this.#refuseExpired()
-      if (this.#state === 'open') this.#actions.add(actions)
+      this.#actions.add(actions)
       return actions
     })
   }

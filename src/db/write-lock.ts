@@ -81,7 +81,6 @@ export class WriteLock {
     try {
       await thread.resume()
     } catch (error) {
-      this.#heldBack = true
       logger.warn({ thread: thread.id, error }, 'could not fold what waited for a transaction; it is tried again')
       clock.after(RETRY_MS, () => void this.#takeUp())
     }

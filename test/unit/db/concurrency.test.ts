@@ -73,6 +73,22 @@ describe('64 writers at once', () => {
     expect(logs.map(({ head }) => head.counter)).toEqual([65])
   })
 
+  it('are stored before a transaction begins that comes after them', async () => {
+    const stalled = backend.stallBatch(1)
+    const write = notes.create([bytesOf({ _id: 'n' })])
+    await stalled.reached
+    const seen = database.writeTransaction('Note').then(async (transaction) => {
+      const first = await transaction.has(['n'])
+      await write
+      const second = await transaction.has(['n'])
+      await transaction.close()
+      return [first, second]
+    })
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+    stalled.release()
+    expect(await seen).toEqual([true, true])
+  })
+
   it('get ids and times of their own', async () => {
     const ids = (await Promise.all(WRITERS.map(() => notes.create([bytesOf({}), bytesOf({})])))).flat()
     expect(new Set(ids).size).toBe(128)

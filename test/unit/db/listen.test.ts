@@ -1,7 +1,11 @@
+import { randomBytes } from 'node:crypto'
+import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { ThreadsError } from '../../../src/core/errors.ts'
 import { identityOf } from '../../../src/core/identity.ts'
 import { generateKey } from '../../../src/core/keys.ts'
-import { randomBytes } from 'node:crypto'
+import { listen } from '../../../src/db/listen.ts'
+import type { Change } from '../../../src/store/commit.ts'
 import type { CallOptions, Collection, Database, ListenFilter, Update } from '../../../src/db/index.ts'
 import { bytesOf, found, newNotes, NOTE, type Note, noteOf } from '../../integration/faults/notes.ts'
 import { FaultySandbox } from '../../support/faulty-sandbox.ts'
@@ -156,6 +160,25 @@ describe('a read filter', () => {
     const updates = database.listen()
     await create({ _id: 'a' })
     await expect(take(updates, 1)).rejects.toMatchObject({ code: 'READ_FILTER_FAILED' })
+  })
+
+  it('of a collection that is deleted while a document is read from the disk ends nothing', async () => {
+    const change = (id: string): Change => ({ collection: 'Note', id, kind: 'created' })
+    const commit = { seq: 1, thread: 1, heads: [], changes: [change('gone'), change('n')] }
+    const updates = listen(
+      {
+        journal: { lastSeq: 0, subscribe: () => Readable.from([{ kind: 'commit', commit }]) },
+        thread: 1,
+        isVisible: () => true,
+        current: async ({ id }) => bytesOf({ name: id }),
+        serve: async (_collection, document) => {
+          if (noteOf(document)['name'] === 'n') return document
+          throw new ThreadsError('COLLECTION_NOT_FOUND', 'collection not found')
+        },
+      },
+      { filters: [], signal: new AbortController().signal },
+    )
+    expect(await take(updates, 1)).toEqual(['created n n'])
   })
 
   it('of a collection that is deleted meanwhile ends nothing', async () => {
