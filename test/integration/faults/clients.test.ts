@@ -8,7 +8,7 @@ import { identityOf } from '../../../src/core/identity.ts'
 import { startDaemon, type TestDaemon } from '../../support/daemon.ts'
 import { grpcTransport, RpcFailure, ServiceClient, type Transport } from '../../support/grpc-client.ts'
 import { webSocketTransport } from '../../support/web-client.ts'
-import { bytesOf, NOTE, noteOf } from './notes.ts'
+import { bytesOf, NOTE, noteOf } from '../../support/notes.ts'
 
 const { methods } = APIDefinition
 const ABANDONED = 30

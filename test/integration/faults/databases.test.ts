@@ -10,7 +10,7 @@ import type { OrderedStore } from '../../../src/store/ordered-store.ts'
 import { FaultyStore } from '../../support/faulty-store.ts'
 import { ForeignLog } from '../../support/foreign-log.ts'
 import { startHost, type TestHost, type TestHostOptions } from '../../support/host.ts'
-import { bytesOf, found, idsOf, newNotes, NOTE } from './notes.ts'
+import { bytesOf, found, idsOf, newNotes, NOTE } from '../../support/notes.ts'
 
 const TIMEOUT = { timeout: 15_000 }
 const hosts: TestHost[] = []

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Database } from '../../../src/db/index.ts'
 import { startHost, type TestHost } from '../../support/host.ts'
-import { bytesOf, found, idsOf, newNotes, NOTE, noteOf } from './notes.ts'
+import { bytesOf, found, idsOf, newNotes, NOTE, noteOf } from '../../support/notes.ts'
 
 const UNIQUE_NAME = { indexes: [{ path: 'name', unique: true }] }
 

@@ -6,7 +6,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startHost, type TestHost } from '../../support/host.ts'
-import { bytesOf, found, idsOf, newNotes } from './notes.ts'
+import { bytesOf, found, idsOf, newNotes } from '../../support/notes.ts'
 
 /** Texts that end a literal or begin code, where they are pasted into a program. */
 const CRAFTED = [

@@ -8,7 +8,7 @@ import { newThreadId, threadIdToBytes } from '../../../src/core/thread-id.ts'
 import { startDaemon, type TestDaemon } from '../../support/daemon.ts'
 import { grpcTransport, ServiceClient, type Transport } from '../../support/grpc-client.ts'
 import { startHost } from '../../support/host.ts'
-import { bytesOf, newNotes, noteOf } from './notes.ts'
+import { bytesOf, newNotes, noteOf } from '../../support/notes.ts'
 
 const OK = 0
 const CANCELLED = 1

@@ -1,7 +1,7 @@
 /** What queries of go-threads answer wrongly. Titles begin with the number of the fault in docs/compatibility.md. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startHost, type TestHost } from '../../support/host.ts'
-import { found, idsOf, newNotes, type Note } from './notes.ts'
+import { found, idsOf, newNotes, type Note } from '../../support/notes.ts'
 
 const MIXED: readonly Note[] = [
   { _id: 'a', n: 1 },

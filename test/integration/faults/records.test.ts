@@ -10,7 +10,7 @@ import { newThreadId } from '../../../src/core/thread-id.ts'
 import type { Collection, CollectionConfig, Database } from '../../../src/db/index.ts'
 import { ForeignLog } from '../../support/foreign-log.ts'
 import { startHost, type TestHost } from '../../support/host.ts'
-import { bytesOf, found, idsOf, joinNotes, NOTE } from './notes.ts'
+import { bytesOf, found, idsOf, joinNotes, NOTE } from '../../support/notes.ts'
 
 const TIMEOUT = { timeout: 15_000 }
 const HOUR_AGO = Date.now() - 3_600_000

@@ -8,7 +8,7 @@ import type { Net, ThreadInfo } from '../../../src/net/index.ts'
 import { freePorts } from '../../support/daemon.ts'
 import { newPeer } from '../../support/fake-replica.ts'
 import { startHost, type TestHost } from '../../support/host.ts'
-import { bytesOf, newNotes } from './notes.ts'
+import { bytesOf, newNotes } from '../../support/notes.ts'
 
 const TIMEOUT = { timeout: 15_000 }
 const RECORDS_AT_ONCE = 50

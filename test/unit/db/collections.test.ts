@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Collection, CollectionConfig, Database, Query, Update } from '../../../src/db/index.ts'
 import { rowRange } from '../../../src/store/key-codec.ts'
-import { bytesOf, found, idsOf, newNotes, NOTE, type Note } from '../../integration/faults/notes.ts'
+import { bytesOf, found, idsOf, newNotes, NOTE, type Note } from '../../support/notes.ts'
 import { crashEverywhere } from '../../support/crash.ts'
 import { ForeignLog } from '../../support/foreign-log.ts'
 import { startHost, type TestHost } from '../../support/host.ts'

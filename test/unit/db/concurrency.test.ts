@@ -4,7 +4,7 @@ import { type Identity, identityOf } from '../../../src/core/identity.ts'
 import { generateKey } from '../../../src/core/keys.ts'
 import type { Collection, CollectionConfig, Database } from '../../../src/db/index.ts'
 import { openMemoryStore } from '../../../src/store/memory-store.ts'
-import { bytesOf, found, idsOf, newNotes, noteOf } from '../../integration/faults/notes.ts'
+import { bytesOf, found, idsOf, newNotes, noteOf } from '../../support/notes.ts'
 import { FaultyStore } from '../../support/faulty-store.ts'
 import { startHost, type TestHost } from '../../support/host.ts'
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Collection, Database } from '../../../src/db/index.ts'
-import { bytesOf, newNotes, noteOf } from '../../integration/faults/notes.ts'
+import { bytesOf, newNotes, noteOf } from '../../support/notes.ts'
 import { ForeignLog } from '../../support/foreign-log.ts'
 import { startHost, type TestHost } from '../../support/host.ts'
 

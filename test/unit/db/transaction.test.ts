@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Collection, Database, WriteTransaction } from '../../../src/db/index.ts'
-import { bytesOf, found, idsOf, newNotes, NOTE, noteOf } from '../../integration/faults/notes.ts'
+import { bytesOf, found, idsOf, newNotes, NOTE, noteOf } from '../../support/notes.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { FaultySandbox } from '../../support/faulty-sandbox.ts'
 import { ForeignLog } from '../../support/foreign-log.ts'

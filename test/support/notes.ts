@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { textOfUtf8, utf8 } from '../../../src/core/bytes.ts'
-import { newThreadId } from '../../../src/core/thread-id.ts'
-import type { Collection, CollectionConfig, Database, DocumentBytes, Query } from '../../../src/db/index.ts'
-import type { TestHost } from '../../support/host.ts'
+import { textOfUtf8, utf8 } from '../../src/core/bytes.ts'
+import { newThreadId } from '../../src/core/thread-id.ts'
+import type { Collection, CollectionConfig, Database, DocumentBytes, Query } from '../../src/db/index.ts'
+import type { TestHost } from './host.ts'
 
 export interface Note {
   readonly _id?: string
