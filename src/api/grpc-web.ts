@@ -44,6 +44,8 @@ export async function serveGrpcWeb(
   cancellation.release()
   const trailers = headersFrame(statusTrailers(failure))
   response.end(isText ? toBase64(trailers) : trailers)
+  // What is left of a request that was refused early: unread, it would hold up the next one of the connection.
+  request.resume()
 }
 
 async function* messagesOf(body: AsyncIterable<Uint8Array>, maxMessageBytes: number): AsyncGenerator<Uint8Array> {
