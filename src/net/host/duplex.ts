@@ -13,8 +13,11 @@ export function streamToDuplex(stream: Stream): Duplex {
     const bytes = event.data.subarray()
     const more = duplex.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
     if (!more && stream.readStatus === 'readable') stream.pause()
+    if (stream.readableEnded) duplex.endReading()
   })
   stream.addEventListener('end', () => duplex.endReading())
+  // A peer may have written all it has, and ended, before the stream was handed over: no event tells of that end.
+  if (stream.readableEnded && stream.readBufferLength === 0) duplex.endReading()
   stream.addEventListener('close', (event) => {
     if (event.error === undefined) {
       duplex.endReading()
