@@ -9,7 +9,7 @@ const PEER_DIR = 'src/net/protocol/pb'
 const API_PROTOS = ['threads', 'threadsnet', 'health']
 
 generate('buf.gen.yaml', API_DIR, API_PROTOS)
-generate('buf.gen.peer.yaml', PEER_DIR, ['net'])
+generate('buf.gen.peer.yaml', PEER_DIR, ['net', 'bitswap'])
 writeDescriptors()
 
 function generate(template: string, directory: string, names: readonly string[]): void {

@@ -5,6 +5,7 @@ import { ThreadsError } from '../../src/core/errors.ts'
 import { type Logger, silentLogger } from '../../src/core/logger.ts'
 import type { LogId, PeerId } from '../../src/core/peer-id.ts'
 import type { ThreadId } from '../../src/core/thread-id.ts'
+import type { BlockSource } from '../../src/net/protocol/block-source.ts'
 import type { PeerClient } from '../../src/net/protocol/client.ts'
 import { createHandlers, type Handlers } from '../../src/net/protocol/handlers/handlers.ts'
 import { type Method, type MethodName, methods, type ReplyOf, type RequestOf } from '../../src/net/protocol/methods.ts'
@@ -21,6 +22,7 @@ export interface LinkedPeer {
 export interface LinkedPeerOptions extends Partial<ReplicationOptions> {
   clock?: Clock
   logger?: Logger
+  blocks?: BlockSource
 }
 
 export interface Call {
@@ -45,14 +47,15 @@ export class PeerLinks {
   readonly #down = new Set<PeerId>()
 
   add(options: LinkedPeerOptions = {}): LinkedPeer {
-    const { clock = systemClock, logger = silentLogger, ...rest } = options
+    const { clock = systemClock, logger = silentLogger, blocks, ...rest } = options
     const replica = new FakeReplica()
     const client: PeerClient = {
       call: (peer, method, request, abort) => this.#call({ from: replica.hostId, to: peer, method, request }, abort),
       close: () => {},
     }
     const settings = { ...OPTIONS, ...rest }
-    const replication = new HostReplication({ replica, client, clock, random: randomBytes, logger }, settings)
+    const components = { replica, client, blocks, clock, random: randomBytes, logger }
+    const replication = new HostReplication(components, settings)
     const handlers = createHandlers({ replica, hints: replication, clock, pullRecords: settings.pullRecords })
     this.#handlers.set(replica.hostId, handlers)
     return { replica, replication }

@@ -49,7 +49,7 @@ export function splitScope(scope: Scope, logs: readonly LogId[]): Scope[] {
     const parts = [asked.slice(0, half), asked.slice(half)]
     return parts.map((only) => ({ ...scope, only: new Set(only) }))
   }
-  return scope.limit > 1 ? [{ ...scope, limit: Math.floor(scope.limit / 2) }] : []
+  return scope.limit > 1 ? [{ only: new Set(asked), limit: Math.floor(scope.limit / 2) }] : []
 }
 
 export interface ReplyPlan {

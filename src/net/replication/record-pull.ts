@@ -2,10 +2,13 @@ import { type ErrorCode, ThreadsError } from '../../core/errors.ts'
 import type { Logger } from '../../core/logger.ts'
 import type { LogId, PeerId } from '../../core/peer-id.ts'
 import type { ThreadId } from '../../core/thread-id.ts'
+import { openRecord } from '../../core/record.ts'
+import type { BlockSource } from '../protocol/block-source.ts'
 import type { PeerClient } from '../protocol/client.ts'
 import type { GetRecordsReply, LogRecords } from '../protocol/messages.ts'
 import { PeerRefusal, Status } from '../protocol/status.ts'
-import type { PeerLog, Replica } from '../replica.ts'
+import type { PeerLog, Receipt, Replica } from '../replica.ts'
+import { walkLog } from './log-walk.ts'
 import type { PeerBook } from './peer-book.ts'
 import { freshLogs, planGap, planReply, planRequest, type Scope, splitScope } from './plan.ts'
 
@@ -21,6 +24,8 @@ const PEER_FAULTS: ReadonlySet<ErrorCode> = new Set([
 export interface PullComponents {
   readonly replica: Replica
   readonly client: PeerClient
+  /** Without it gaps that peers leave stay. */
+  readonly blocks?: BlockSource | undefined
   readonly book: PeerBook
   readonly logger: Logger
   /** Ends all pulls. */
@@ -117,27 +122,70 @@ export class RecordPull {
   }
 
   async #receive(run: LogRecords, scope: Scope): Promise<Taken> {
-    const { replica, book, logger } = this.#components
+    const { book, logger } = this.#components
     const { peer, threadId } = this.#target
-    const { logId, records } = run
+    const { logId } = run
     const log = { peer, threadId, logId }
     try {
-      const receipt = await replica.receive({ threadId, logId, records, from: peer })
-      if (receipt.stored > 0) book.advanced(log)
+      const receipt = await this.#store(run)
       if (!receipt.gap) return receipt
       const closeGap = planGap(run, receipt, scope)
       if (closeGap !== undefined) return { counter: receipt.counter, closeGap }
+      const walked = await this.#walkTo(run)
+      if (walked === 'done') return { counter: this.#counter(logId) }
       this.#skip.add(logId)
-      const { reason } = book.stalled(log, 'gap')
-      logger.warn({ peer, thread: threadId, log: logId, have: receipt.counter, reason }, 'a peer leaves a gap in a log')
-      return receipt
+      const { reason } = book.stalled(log, 'gap', walked)
+      const have = this.#counter(logId)
+      logger.warn({ peer, thread: threadId, log: logId, have, reason }, 'a peer leaves a gap in a log')
+      return { counter: have }
     } catch (error) {
       if (!isPeerFault(error)) throw error
       this.#skip.add(logId)
       const { reason, times } = book.stalled(log, 'fault', error)
       logger.warn({ peer, thread: threadId, log: logId, reason, times }, 'a peer sent a record that is not valid')
-      return { counter: replica.log(threadId, logId)?.counter ?? 0 }
+      return { counter: this.#counter(logId) }
     }
+  }
+
+  async #store({ logId, records }: Pick<LogRecords, 'logId' | 'records'>): Promise<Receipt> {
+    const { replica, book } = this.#components
+    const { peer, threadId } = this.#target
+    const receipt = await replica.receive({ threadId, logId, records, from: peer })
+    if (receipt.stored > 0) book.advanced({ peer, threadId, logId })
+    return receipt
+  }
+
+  /**
+   * Takes a run after fetching the records before it, which go-threads hands out block by block. Answers why it did not, if
+   * the peer does not hand them out; some may be stored all the same.
+   */
+  async #walkTo(run: LogRecords): Promise<'done' | ThreadsError | undefined> {
+    const { blocks, replica, signal } = this.#components
+    const { peer, threadId, serviceKey } = this.#target
+    const { logId, records } = run
+    const [first] = records
+    const from = first && openRecord(first.recordNode, serviceKey).prev
+    if (blocks === undefined || from === undefined) return undefined
+    try {
+      const session = await blocks.open(peer, { signal })
+      try {
+        const to = replica.log(threadId, logId)?.head
+        for await (const older of walkLog(session, { from, to, serviceKey }))
+          await this.#store({ logId, records: older })
+      } finally {
+        session.close()
+      }
+    } catch (error) {
+      if (!(error instanceof ThreadsError) || isPeerFault(error) || signal.aborted) throw error
+      return error
+    }
+    const { gap } = await this.#store(run)
+    return gap ? undefined : 'done'
+  }
+
+  #counter(logId: LogId): number {
+    const { replica } = this.#components
+    return replica.log(this.#target.threadId, logId)?.counter ?? 0
   }
 }
 

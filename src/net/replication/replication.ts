@@ -9,6 +9,7 @@ import { unlessAborted } from '../../util/unless-aborted.ts'
 import type { PeerHost } from '../host/libp2p-host.ts'
 import type { Pubsub } from '../host/pubsub.ts'
 import type { ResolvedNetOptions } from '../options.ts'
+import { type BlockSource, createBlockSource } from '../protocol/block-source.ts'
 import { createPeerClient, type PeerClient } from '../protocol/client.ts'
 import type { AheadHint, PeerHints } from '../protocol/handlers/context.ts'
 import { createHandlers, type Handlers } from '../protocol/handlers/handlers.ts'
@@ -33,6 +34,8 @@ export interface ReplicationComponents {
 /** How this host calls its peers, and they call it. */
 export interface PeerLink {
   readonly client: PeerClient
+  /** Without it only what peers send by themselves is taken. */
+  readonly blocks?: BlockSource
   /** Hands the calls of peers to `handlers` from now on. */
   serve(handlers: Handlers): void
 }
@@ -82,7 +85,7 @@ export function createReplication(components: ReplicationComponents, options: Re
   const { host, replica, clock, logger } = components
   const { link = grpcLink(host, logger) } = components
   const { pubsub } = host
-  const replication = new HostReplication({ ...components, client: link.client, pubsub }, options)
+  const replication = new HostReplication({ ...components, client: link.client, blocks: link.blocks, pubsub }, options)
   const published = pubsub !== undefined
   const context = { replica, hints: replication, clock, pullRecords: options.pullRecords, published }
   link.serve(createHandlers(context))
@@ -90,11 +93,16 @@ export function createReplication(components: ReplicationComponents, options: Re
 }
 
 function grpcLink(host: ReplicationComponents['host'], logger: Logger): PeerLink {
-  return { client: createPeerClient(host), serve: (handlers) => servePeers({ host, handlers, logger }) }
+  return {
+    client: createPeerClient(host),
+    blocks: createBlockSource(host),
+    serve: (handlers) => servePeers({ host, handlers, logger }),
+  }
 }
 
 interface HostReplicationComponents extends Omit<ReplicationComponents, 'host' | 'link'> {
   readonly client: PeerClient
+  readonly blocks?: BlockSource | undefined
   /** Without it there is no gossip. */
   readonly pubsub?: Pubsub | undefined
 }

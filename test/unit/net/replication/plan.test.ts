@@ -118,6 +118,12 @@ describe('the plan for a gap', () => {
     expect(scope).toEqual({ only: new Set([far.id]), limit: 480 })
   })
 
+  it('does not ask for all again when that was too large', () => {
+    const [smaller] = splitScope({ limit: 100 }, [far.id])
+    if (smaller === undefined) throw new Error('it can be made smaller')
+    expect(planGap(run, { stored: 0, counter: 20, gap: true }, smaller)).toBeUndefined()
+  })
+
   it('gives up if all were asked for, or the peer does not say how many there are', () => {
     expect(planGap(run, { stored: 0, counter: 20, gap: true }, { limit: 480 })).toBeUndefined()
     const single = { only: new Set([far.id]), limit: 100 }

@@ -2,11 +2,12 @@
 import { randomBytes } from 'node:crypto'
 import { afterEach, describe, expect, it } from 'vitest'
 import { peerAddress } from '../../../../src/core/address.ts'
-import type { LogId } from '../../../../src/core/peer-id.ts'
+import type { LogId, PeerId } from '../../../../src/core/peer-id.ts'
 import type { ThreadId } from '../../../../src/core/thread-id.ts'
 import type { GetRecordsRequest } from '../../../../src/net/protocol/messages.ts'
 import { Status, StatusError } from '../../../../src/net/protocol/status.ts'
-import { newPeer } from '../../../support/fake-replica.ts'
+import { blocksOf } from '../../../support/block-peer.ts'
+import { type FakeReplica, newPeer } from '../../../support/fake-replica.ts'
 import { FakeClock } from '../../../support/fake-clock.ts'
 import {
   introduce,
@@ -32,6 +33,26 @@ function pair(options: LinkedPeerOptions = {}) {
 
 function write(peer: LinkedPeer, threadId: ThreadId, logId: LogId): void {
   peer.replication.localRecord(threadId, logId, peer.replica.append(threadId, logId))
+}
+
+/** The peer answers as go-threads does: with the newest records, at most so many. */
+function sendsNewest(
+  links: PeerLinks,
+  peer: LinkedPeer,
+  { threadId, logId, most }: { threadId: ThreadId; logId: LogId; most: () => number },
+): void {
+  links.answer(peer, {
+    getRecords: async ({ logs: asked }) => {
+      const { counter = 0, limit = 0 } = asked.find((each) => each.logId === logId) ?? {}
+      const all = peer.replica.threads.get(threadId)?.logs.get(logId)?.records ?? []
+      const records = all
+        .slice(counter)
+        .slice(-Math.min(limit, most()))
+        .map(({ blocks }) => blocks)
+      const log = peer.replica.log(threadId, logId)
+      return { unreadable: 0, logs: limit === 0 || records.length === 0 ? [] : [{ logId, records, log }] }
+    },
+  })
 }
 
 /** Lets calls that are under way end; the links are in memory, so nothing waits for time. */
@@ -212,18 +233,7 @@ describe('a pull', () => {
     await introduce(a, b, threadId)
     for (let count = 0; count < 30; count++) a.replica.append(threadId, logs.a)
     let most = 100
-    const all = a.replica.threads.get(threadId)?.logs.get(logs.a)?.records ?? []
-    links.answer(a, {
-      getRecords: async ({ logs: asked }) => {
-        const { counter = 0, limit = 0 } = asked.find(({ logId }) => logId === logs.a) ?? {}
-        const records = all
-          .slice(counter)
-          .slice(-Math.min(limit, most))
-          .map(({ blocks }) => blocks)
-        const [log] = a.replica.logs(threadId)
-        return { unreadable: 0, logs: limit === 0 || records.length === 0 ? [] : [{ logId: logs.a, records, log }] }
-      },
-    })
+    sendsNewest(links, a, { threadId, logId: logs.a, most: () => most })
     await b.replication.pullThread(threadId)
     expect(b.replica.counter(threadId, logs.a)).toBe(30)
     for (let count = 0; count < 30; count++) a.replica.append(threadId, logs.a)
@@ -231,6 +241,37 @@ describe('a pull', () => {
     await b.replication.pullThread(threadId)
     expect(b.replica.counter(threadId, logs.a)).toBe(30)
     expect(b.replication.syncStatus()).toMatchObject([{ stalls: [{ logId: logs.a, kind: 'gap' }] }])
+  })
+
+  it('fetches block by block what lies before the newest records, from a peer that sends only those', async () => {
+    const replicas = new Map<PeerId, FakeReplica>()
+    const { links, a, b, threadId, logs } = pair({ blocks: blocksOf(replicas) })
+    replicas.set(a.replica.hostId, a.replica)
+    await introduce(a, b, threadId)
+    sendsNewest(links, a, { threadId, logId: logs.a, most: () => 20 })
+    for (const expected of [60, 90]) {
+      while (a.replica.counter(threadId, logs.a) < expected) a.replica.append(threadId, logs.a)
+      await b.replication.pullThread(threadId)
+      expect(b.replica.counter(threadId, logs.a)).toBe(expected)
+      expect(b.replication.syncStatus()).toEqual([])
+    }
+  })
+
+  it('keeps what it fetched, and lists the gap, when a peer lacks one of the blocks', async () => {
+    const replicas = new Map<PeerId, FakeReplica>()
+    const blocks = blocksOf(replicas)
+    const { links, a, b, threadId, logs } = pair({ blocks })
+    await introduce(a, b, threadId)
+    sendsNewest(links, a, { threadId, logId: logs.a, most: () => 20 })
+    for (let count = 0; count < 60; count++) a.replica.append(threadId, logs.a)
+    replicas.set(a.replica.hostId, a.replica)
+    const lost = a.replica.threads.get(threadId)?.logs.get(logs.a)?.records[20]
+    if (lost === undefined) throw new Error('no such record')
+    Object.assign(lost, { blocks: { ...lost.blocks, bodyNode: randomBytes(34) } })
+    await b.replication.pullThread(threadId)
+    expect(b.replica.counter(threadId, logs.a)).toBe(16)
+    const stall = { logId: logs.a, kind: 'gap', reason: expect.stringContaining('RECORD_NOT_FOUND') }
+    expect(b.replication.syncStatus()).toMatchObject([{ stalls: [stall] }])
   })
 
   it('asks for less when a reply is too large', async () => {
