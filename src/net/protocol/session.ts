@@ -16,6 +16,9 @@ import { Status, StatusError } from './status.ts'
 const STREAM_WINDOW_BYTES = 1024 * 1024
 /** Of requests and replies under way. Node refuses calls beyond; how many there are is limited by those who call. */
 const MAX_SESSION_MIB = 256
+/** Turns of the event loop without a write after which none is under way; Node takes two to finish one. */
+const QUIET_TURNS = 4
+const MAX_TURNS = 1_000
 /** Compression flag and length before each message. */
 const FRAME_HEADER_BYTES = 5
 
@@ -26,9 +29,11 @@ export interface CallOptions extends AbortOptions {
 /** One HTTP/2 session over a stream to a peer, for unary gRPC calls. Closes itself when it is not used. */
 export class PeerSession {
   readonly #session: ClientHttp2Session
+  readonly #duplex: Duplex
   readonly #peer: PeerId
 
   constructor(duplex: Duplex, peer: PeerId) {
+    this.#duplex = duplex
     this.#peer = peer
     this.#session = connect(`http://${peer}`, {
       createConnection: () => duplex,
@@ -52,8 +57,19 @@ export class PeerSession {
     if (this.usable) this.#session.close()
   }
 
+  /**
+   * Ends all calls, as soon as no write is under way: a session that is destroyed says goodbye, and over a stream that is
+   * no socket Node throws, where nobody catches, if that meets a write. Streams that never rest end with the host.
+   */
   destroy(): void {
-    this.#session.destroy()
+    this.#destroyWhenQuiet(0, 0)
+  }
+
+  #destroyWhenQuiet(quietTurns: number, turns: number): void {
+    if (quietTurns >= QUIET_TURNS) this.#session.destroy()
+    else if (turns < MAX_TURNS) {
+      setImmediate(() => this.#destroyWhenQuiet(this.#duplex.writableLength === 0 ? quietTurns + 1 : 0, turns + 1))
+    }
   }
 
   /** Throws StatusError with the peer's status; `unavailable` if it went away, `deadlineExceeded` if it was too slow. */
