@@ -152,6 +152,9 @@ class HostNet implements Net {
     const logs = await this.#replication.getLogs(peer, id, { serviceKey: options.key.service, ...signalOf(options) })
     const entry = await this.#membership.join(id, { ...options, logs })
     entry.prove(peer)
+    const own = [...entry.stored.logs.values()].filter((log) => log.managed).map((log) => log.id)
+    // A go-threads host pushes to those whose logs it knows, and would find ours only when it compares edges.
+    this.#replication.announceLogs(id, own)
     if (hasUnpulled(entry)) await this.#pulls.run(entry, signalOf(options))
     else this.#pullInBackground(id)
     return this.#info(entry)

@@ -1,14 +1,22 @@
 /** Threads without a database: whole net layers in this process, over real sockets. */
 import { randomBytes } from 'node:crypto'
 import { afterEach, describe, expect, it } from 'vitest'
+import { type Address, threadAddress } from '../../src/core/address.ts'
 import { encode } from '../../src/core/cbor.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import { generateKey } from '../../src/core/keys.ts'
 import { silentLogger } from '../../src/core/logger.ts'
 import { newThreadId } from '../../src/core/thread-id.ts'
 import { createNet, type Net, type NetOptions, type ThreadInfo, type ThreadRecord } from '../../src/net/index.ts'
+import { createHandlers, type Handlers } from '../../src/net/protocol/handlers/handlers.ts'
+import type { PushLogRequest } from '../../src/net/protocol/messages.ts'
+import { servePeers } from '../../src/net/protocol/server.ts'
 import { openHostStore } from '../../src/store/host-store.ts'
+import { FakeReplica, newPeer } from '../support/fake-replica.ts'
+import { newHost } from '../support/peer-host.ts'
 
+/** A host that learns nothing from the calls of its peers, as go-threads. */
+const DEAF = { seen: () => {}, ahead: () => {}, has: () => {} }
 const QUICK: NetOptions = { pullStartAfterMs: 50, pullInitialIntervalMs: 100, pullIntervalMs: 200 }
 const TIMEOUT = { timeout: 20_000 }
 const running: Net[] = []
@@ -49,6 +57,30 @@ describe('a thread', () => {
     await b.createRecord(info.id, encode({ from: 'b' }))
     await expect.poll(() => counters(b, info), TIMEOUT).toEqual([1, 4])
     await expect.poll(() => counters(a, info), TIMEOUT).toEqual([1, 4])
+  })
+
+  it('is joined with word to its host of the log of the joiner, so that records are pushed to it from then on', async () => {
+    const { key, id: peer } = newPeer()
+    const replica = new FakeReplica(peer)
+    const threadId = replica.addThread()
+    replica.addOwnLog(threadId)
+    const host = await newHost(undefined, key)
+    const told = Promise.withResolvers<PushLogRequest>()
+    const handlers = createHandlers({ replica, hints: DEAF, clock: systemClock, pullRecords: 10 })
+    const pushLog: Handlers['pushLog'] = async (request) => {
+      told.resolve(request)
+      return {}
+    }
+    servePeers({ host, handlers: { ...handlers, pushLog }, logger: silentLogger })
+    await host.start()
+    const joiner = await open({ pull: false })
+    const { service, read } = replica.threads.get(threadId) ?? {}
+    if (service === undefined || read === undefined) throw new Error('the thread has no keys')
+    const address = threadAddress(host.addresses()[0] as Address, peer, threadId)
+    const { logs } = await joiner.addThread(address, { key: { service, read } })
+    const own = logs.find((log) => log.privateKey !== undefined)
+    expect(await told.promise).toMatchObject({ serviceKey: undefined, readKey: undefined, log: { id: own?.id } })
+    await host.close()
   })
 
   it('tells subscribers of each record once, local or received', async () => {
