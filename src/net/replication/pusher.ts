@@ -133,10 +133,15 @@ export class Pusher {
     })
   }
 
-  /** Sends the next records of one log, with an even share of the calls that may still be in flight. */
+  /**
+   * Sends the next records of one log, with an even share of the calls that may still be in flight. It leaves some to
+   * others: a go-threads host keeps a call waiting for 10 s if it refused the record before.
+   */
   #start(peer: PeerId, outbox: Outbox, { key, outstanding }: { key: string; outstanding: Outstanding }): void {
     const idle = outbox.waiting.size - outbox.sending.size
-    const share = Math.ceil((MAX_IN_FLIGHT - outbox.inFlight) / idle)
+    const free = MAX_IN_FLIGHT - outbox.inFlight
+    const records = Math.max(1, outstanding.until - outstanding.has)
+    const share = Math.min(records, Math.ceil(free / Math.max(2, idle)))
     outbox.sending.add(key)
     outbox.inFlight += share
     const sending = this.#send(peer, outstanding, share).finally(() => {

@@ -95,6 +95,31 @@ describe('a record written here', () => {
     expect(most).toBe(16)
   })
 
+  it.each([1, 100])('does not wait for %i records of another log that the peer is slow to take', async (count) => {
+    const { links, a, b, threadId, logs } = pair()
+    await introduce(a, b, threadId)
+    const slow = a.replica.addOwnLog(threadId)
+    await b.replica.addLogs(threadId, a.replica.logs(threadId))
+    const released = Promise.withResolvers<void>()
+    const { pushRecord } = links.handlersOf(b)
+    links.answer(b, {
+      pushRecord: async (request, caller) => {
+        if (request.logId === slow) await released.promise
+        return pushRecord(request, caller)
+      },
+    })
+    for (let at = 0; at < count; at++) a.replica.append(threadId, slow)
+    a.replication.localRecord(threadId, slow, 1)
+    a.replication.localRecord(threadId, slow, count)
+    for (let at = 0; at < 40; at++) write(a, threadId, logs.a)
+    await quiet(links)
+    expect(b.replica.counter(threadId, logs.a)).toBe(40)
+    expect(b.replica.counter(threadId, slow)).toBe(0)
+    released.resolve()
+    await quiet(links)
+    expect(b.replica.counter(threadId, slow)).toBe(count)
+  })
+
   it('brings the log along when the peer does not know it, and the peer pulls the record', async () => {
     const { links, a, b, threadId, logs } = pair()
     await a.replica.addLogs(threadId, b.replica.logs(threadId))
