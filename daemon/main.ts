@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { commandOf } from './commands.ts'
 import { helpText, readConfig, UsageError } from './config.ts'
 
 /** Time for open calls and queued writes when the daemon is asked to stop. */
@@ -9,6 +10,11 @@ const EXIT_FAULT = 70
 const OLDEST_NODE = 22
 
 async function main(): Promise<void> {
+  const command = await commandOf(process.argv.slice(2))
+  if (command !== undefined) {
+    process.exitCode = await command.run(process.argv.slice(3))
+    return
+  }
   const settings = readConfig(process.argv.slice(2), process.env)
   if (settings === undefined) {
     process.stdout.write(helpText())
