@@ -1,24 +1,28 @@
-export interface Row {
-  readonly work: string
-  readonly perSecond: number
+import { cpus } from 'node:os'
+import type { Figure } from './measure.ts'
+
+export interface Report {
+  readonly node: string
+  readonly cpu: string
+  readonly cores: number
+  readonly figures: readonly Figure[]
 }
 
-export async function timed(work: () => Promise<unknown>): Promise<number> {
-  const started = performance.now()
-  await work()
-  return performance.now() - started
+export function reportOf(figures: readonly Figure[]): Report {
+  const [cpu] = cpus()
+  return { node: process.versions.node, cpu: cpu?.model ?? 'unknown', cores: cpus().length, figures }
 }
 
-/** Prints a table, or JSON with `--json`. */
-export function report(rows: readonly Row[], others: { coldOpenMs: number; memoryMib: number }): void {
-  if (process.argv.includes('--json')) {
-    console.log(JSON.stringify({ rows, ...others }, undefined, 2))
-    return
-  }
-  const width = Math.max(...rows.map((row) => row.work.length))
-  for (const { work, perSecond } of rows) {
-    console.log(`${work.padEnd(width)}  ${Math.round(perSecond).toLocaleString('en').padStart(10)} /s`)
-  }
-  console.log(`cold open of all that was written: ${Math.round(others.coldOpenMs)} ms`)
-  console.log(`memory of this process, both hosts: ${Math.round(others.memoryMib)} MiB`)
+/** A table: work, figure, share of the limit that binds it. */
+export function tableOf({ figures, ...machine }: Report): string {
+  const width = Math.max(...figures.map(({ work }) => work.length))
+  const lines = figures.map(({ work, value, unit, ofLimit }) => {
+    const share = ofLimit === undefined ? '' : `  ${ofLimit.ratio.toFixed(2)} of ${ofLimit.limit}`
+    return `${work.padEnd(width)}  ${numberOf(value).padStart(10)} ${unit.padEnd(5)}${share}`.trimEnd()
+  })
+  return [`Node ${machine.node}, ${machine.cores} cores, ${machine.cpu}`, '', ...lines].join('\n')
+}
+
+function numberOf(value: number): string {
+  return value.toLocaleString('en', { maximumFractionDigits: value < 100 ? 2 : 0 })
 }
