@@ -2,7 +2,7 @@ import { decode, encode } from 'cborg'
 import type { Random } from '../core/clock.ts'
 import { ThreadsError } from '../core/errors.ts'
 import { rowKey } from './key-codec.ts'
-import type { Operation, OrderedStore } from './ordered-store.ts'
+import type { Operation, OrderedStore, ReadView } from './ordered-store.ts'
 
 /** Version of the rows and keys this program writes. */
 export const FORMAT_VERSION = 1
@@ -21,6 +21,8 @@ export interface Stamp {
   readonly id: Uint8Array
   /** Set by the last write before closing, cleared by the first one after opening. */
   readonly cleanlyClosed: boolean
+  /** Last commit at the time of that write; absent if nobody noted it. */
+  readonly lastSeq?: number
 }
 
 const STAMP_KEY = rowKey('s')
@@ -30,15 +32,21 @@ const STAMP_KEY = rowKey('s')
  * STORE_VERSION if a newer program wrote the store called `name`, STORE_CORRUPT if it holds something else.
  */
 export async function openStamp(store: OrderedStore, name: string, random: Random): Promise<Stamp> {
-  const bytes = await store.get(STAMP_KEY)
-  const stamp = bytes === undefined ? await newStamp(store, name, random) : decodeStamp(bytes, name)
+  const stamp = (await readStamp(store, name)) ?? (await newStamp(store, name, random))
   await writeStamp(store, { ...stamp, cleanlyClosed: false })
   return stamp
 }
 
+/** The stamp of a store; `undefined` if it has none. Throws what `openStamp` does. */
+export async function readStamp(store: ReadView, name: string): Promise<Stamp | undefined> {
+  const bytes = await store.get(STAMP_KEY)
+  return bytes === undefined ? undefined : decodeStamp(bytes, name)
+}
+
 export async function writeStamp(store: OrderedStore, stamp: Stamp): Promise<void> {
-  const { format, fold, id, cleanlyClosed } = stamp
-  const put: Operation = { type: 'put', key: STAMP_KEY, value: encode({ format, fold, id, clean: cleanlyClosed }) }
+  const { format, fold, id, cleanlyClosed, lastSeq } = stamp
+  const row = { format, fold, id, clean: cleanlyClosed, ...(lastSeq === undefined ? {} : { seq: lastSeq }) }
+  const put: Operation = { type: 'put', key: STAMP_KEY, value: encode(row) }
   await store.batch([put], { sync: true })
 }
 
@@ -59,7 +67,14 @@ function decodeStamp(bytes: Uint8Array, name: string): Stamp {
   if (format > FORMAT_VERSION) throw newerVersion(name, `format ${format}, this program knows ${FORMAT_VERSION}`)
   if (fold > FOLD_VERSION) throw newerVersion(name, `fold ${fold}, this program knows ${FOLD_VERSION}`)
   if (!(id instanceof Uint8Array) || id.length !== STORE_ID_BYTES) throw malformedStamp(name)
-  return { format, fold, id, cleanlyClosed: field(row, 'clean') === true }
+  const seq = field(row, 'seq')
+  return {
+    format,
+    fold,
+    id,
+    cleanlyClosed: field(row, 'clean') === true,
+    ...(typeof seq === 'number' && { lastSeq: seq }),
+  }
 }
 
 function decodeRow(bytes: Uint8Array): unknown {

@@ -3,11 +3,12 @@ import type { Logger } from '../core/logger.ts'
 import type { Committer, Durability } from './committer.ts'
 import { openStamp } from './format.ts'
 import { DiskSpace, type FreeSpace, unlimitedSpace } from './free-space.ts'
-import type { Journal, JournalGap } from './journal.ts'
+import type { Journal } from './journal.ts'
 import { openLevelStore } from './level-store.ts'
 import { LocalHostStore } from './local-host-store.ts'
 import { openMemoryStore } from './memory-store.ts'
-import type { KeyRange, OrderedStore, ReadView, Snapshot } from './ordered-store.ts'
+import type { KeyRange, Operation, OrderedStore, ReadView, Snapshot } from './ordered-store.ts'
+import type { RepairMark } from './repair-mark.ts'
 import { ReopenableStore } from './reopenable-store.ts'
 
 export interface HostStoreOptions {
@@ -34,8 +35,11 @@ export interface HostStore {
   readonly foldVersion: number
   /** Whether the last owner closed the store. True for a new one. */
   readonly cleanlyClosed: boolean
-  /** Commits that were lost in a crash. Looked for after an unclean close and after a failed write. */
-  readonly journalGap: JournalGap | undefined
+  /**
+   * Set if commits were lost, until `mended`. Looked for after an unclean close and after a failed write. Whoever reads
+   * rows must mend them first.
+   */
+  readonly damage: RepairMark | undefined
   /** What is stored, without queued batches. */
   readonly reads: ReadView & { snapshot(): Snapshot }
   readonly committer: Committer
@@ -45,6 +49,10 @@ export interface HostStore {
    * meanwhile may stay. Ended early, it has deleted a part.
    */
   deleteRange(range: KeyRange, signal?: AbortSignal): Promise<void>
+  /** Writes durably, past the journal: to mend what lost commits left, while nothing is served and nobody else writes. */
+  mend(operations: readonly Operation[]): Promise<void>
+  /** All is mended. */
+  mended(): Promise<void>
   /**
    * `listener` runs when the store was reopened after a failed write, before writes go on: what was read or queued
    * before must be read anew. When it throws, the store is opened once more. The returned function takes it back.

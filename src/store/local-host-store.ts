@@ -6,9 +6,11 @@ import { type Durability, GroupCommitter } from './committer.ts'
 import { openStamp, type Stamp, writeStamp } from './format.ts'
 import type { FreeSpace } from './free-space.ts'
 import type { HostStore } from './host-store.ts'
-import { CommitJournal, type JournalGap } from './journal.ts'
+import { CommitJournal } from './journal.ts'
+import { rowKey } from './key-codec.ts'
 import type { KeyRange, Operation, ReadView, Snapshot } from './ordered-store.ts'
 import type { ReopenableStore } from './reopenable-store.ts'
+import { delRepairMark, putRepairMark, readRepairMark, type RepairMark } from './repair-mark.ts'
 
 const MIB = 1024 * 1024
 const MAX_GROUP_BATCHES = 256
@@ -38,7 +40,9 @@ export class LocalHostStore implements HostStore {
   readonly #components: LocalHostStoreComponents
   readonly #listeners = new Set<() => void | Promise<void>>()
   readonly #closing = new AbortController()
-  #journalGap: JournalGap | undefined
+  #damage: RepairMark | undefined
+  /** Newest commit found when the store was opened. */
+  #foundSeq = 0
   #recovering: Promise<void> | undefined
   #trimming: Promise<void> | undefined
   #closed: Promise<void> | undefined
@@ -74,12 +78,14 @@ export class LocalHostStore implements HostStore {
     return this.#components.stamp.fold
   }
 
+  /** The mark may be older than the commits, where the write that clears it was lost too. */
   get cleanlyClosed(): boolean {
-    return this.#components.stamp.cleanlyClosed
+    const { cleanlyClosed, lastSeq } = this.#components.stamp
+    return cleanlyClosed && (lastSeq === undefined || lastSeq === this.#foundSeq)
   }
 
-  get journalGap(): JournalGap | undefined {
-    return this.#journalGap
+  get damage(): RepairMark | undefined {
+    return this.#damage
   }
 
   get reads(): ReadView & { snapshot(): Snapshot } {
@@ -89,7 +95,17 @@ export class LocalHostStore implements HostStore {
   /** Reads where the journal stands. Comes before everything else. */
   async load(): Promise<void> {
     await this.journal.load()
-    this.#journalGap = this.cleanlyClosed ? undefined : await this.journal.findGap()
+    this.#foundSeq = this.journal.lastSeq
+    await this.#lookForDamage({ closed: this.cleanlyClosed, synced: this.#components.stamp.lastSeq ?? 0 })
+  }
+
+  async mend(operations: readonly Operation[]): Promise<void> {
+    await this.#components.store.batch(operations, { sync: true })
+  }
+
+  async mended(): Promise<void> {
+    await this.mend([delRepairMark()])
+    this.#damage = undefined
   }
 
   async deleteRange(range: KeyRange, signal?: AbortSignal): Promise<void> {
@@ -124,10 +140,43 @@ export class LocalHostStore implements HostStore {
     await this.#trimming
     this.journal.close()
     try {
-      if (healthy && this.#recovering === undefined) await writeStamp(store, { ...stamp, cleanlyClosed: true })
+      if (healthy && this.#recovering === undefined) {
+        await writeStamp(store, { ...stamp, cleanlyClosed: true, lastSeq: this.journal.lastSeq })
+      }
     } finally {
       await store.close()
     }
+  }
+
+  /**
+   * Marks the store as damaged if commits are missing, and forgets the journal before them. `synced` is a commit that was
+   * stored once: it cannot be missing at the end.
+   */
+  async #lookForDamage({ closed, synced }: { closed: boolean; synced: number }): Promise<void> {
+    const { store, logger } = this.#components
+    const last = this.journal.lastSeq
+    const gap = last < synced ? { before: last, after: synced + 1 } : closed ? undefined : await this.journal.findGap()
+    this.#damage = await readRepairMark(store)
+    if (gap !== undefined) {
+      logger.error({ ...gap }, 'commits are missing in the store, part of its files was lost; it is repaired now')
+      this.#damage = { completeFrom: gap.after }
+      await this.mend([putRepairMark(this.#damage)])
+    }
+    if (this.#damage !== undefined) await this.#forgetJournal(this.#damage.completeFrom)
+  }
+
+  /** A journal is dense. The newest row stays in any case: it says which number comes next. */
+  async #forgetJournal(completeFrom: number): Promise<void> {
+    const range = { gte: rowKey('f'), lt: rowKey('f', Math.min(completeFrom, this.journal.lastSeq)) }
+    for (let more = true; more; ) {
+      const deletions: Operation[] = []
+      for await (const [key] of this.reads.entries({ ...range, limit: DELETE_CHUNK_ROWS })) {
+        deletions.push({ type: 'del', key })
+      }
+      if (deletions.length > 0) await this.mend(deletions)
+      more = deletions.length === DELETE_CHUNK_ROWS
+    }
+    await this.journal.load()
   }
 
   async #submitDeletions(deletions: Operation[]): Promise<void> {
@@ -172,8 +221,9 @@ export class LocalHostStore implements HostStore {
     // Also shows that writes work again.
     const stamp = await openStamp(store, 'after a failed write', noNewStore)
     if (!equalBytes(stamp.id, this.id)) throw new ThreadsError('STORE_CORRUPT', 'the store was replaced by another one')
+    const synced = this.journal.lastSeq
     await this.journal.load()
-    this.#journalGap = await this.journal.findGap()
+    await this.#lookForDamage({ closed: false, synced })
     this.committer.reopened()
     for (const listener of this.#listeners) await listener()
     // From here on a write may fail again, and starts a recovery of its own.

@@ -110,7 +110,7 @@ describe('openHostStore', () => {
     const host = await openOn({ location })
     onTestFinished(() => host.close())
     expect(acknowledged).toBeGreaterThanOrEqual(500)
-    expect(host).toMatchObject({ cleanlyClosed: false, journalGap: undefined })
+    expect(host).toMatchObject({ cleanlyClosed: false, damage: undefined })
     expect(host.journal.lastSeq).toBeGreaterThanOrEqual(acknowledged)
     const commits = await takeCommits(host.journal.subscribe({ after: 0 }), host.journal.lastSeq)
     const ids = commits.flatMap(({ changes }) => changes.map(({ id }) => id))
