@@ -32,8 +32,8 @@ export interface FolderComponents {
 /** Turns records of the thread into rows of instances, histories, refusals and indexes. */
 export class Folder {
   readonly #components: FolderComponents
-  /** Logs that could not be judged, and when they are tried again, in ms since 1970. */
-  readonly #resting = new Map<LogId, number>()
+  /** Logs that could not be judged. */
+  readonly #resting = new Map<LogId, Rest>()
 
   constructor(components: FolderComponents) {
     this.#components = components
@@ -55,8 +55,9 @@ export class Folder {
       const [log, ...others] = new Set(admitted.map(({ position }) => position.logId))
       // Which of several logs it is, net finds out: it then hands over each alone.
       if (!hasCode(error, 'SANDBOX_DOWN') || context.local || log === undefined || others.length > 0) throw error
-      this.#resting.set(log, this.#nowMs() + SANDBOX_REST_MS)
-      return waiting(records, { kind: 'sandbox' })
+      const rest = { untilMs: this.#nowMs() + SANDBOX_REST_MS, alone: admitted.length === 1 }
+      this.#resting.set(log, rest)
+      return waiting(records, { kind: 'sandbox', alone: rest.alone })
     }
   }
 
@@ -80,8 +81,9 @@ export class Folder {
     for (const record of records) {
       const { logId, counter } = record
       if (waits.has(logId)) continue
-      if (!context.local && this.#rests(logId)) {
-        waits.set(logId, { kind: 'sandbox' })
+      const rest = context.local ? undefined : this.#restOf(logId)
+      if (rest !== undefined) {
+        waits.set(logId, { kind: 'sandbox', alone: rest.alone })
         continue
       }
       const previous = cursors.get(logId) ?? context.cursors.get(logId)
@@ -97,11 +99,11 @@ export class Folder {
     return { admitted, cursors, waits }
   }
 
-  #rests(logId: LogId): boolean {
-    const untilMs = this.#resting.get(logId)
-    if (untilMs === undefined || untilMs > this.#nowMs()) return untilMs !== undefined
+  #restOf(logId: LogId): Rest | undefined {
+    const rest = this.#resting.get(logId)
+    if (rest === undefined || rest.untilMs > this.#nowMs()) return rest
     this.#resting.delete(logId)
-    return false
+    return undefined
   }
 
   #nowMs(): number {
@@ -143,6 +145,13 @@ export class Folder {
     }
     return { operations, changes }
   }
+}
+
+interface Rest {
+  /** When the log is tried again, in ms since 1970. */
+  readonly untilMs: number
+  /** It was the first record of the log that could not be judged. */
+  readonly alone: boolean
 }
 
 interface Admission {

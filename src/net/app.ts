@@ -34,10 +34,11 @@ export interface Cursor {
 export type WaitReason =
   | { readonly kind: 'read-key' }
   | { readonly kind: 'clock'; readonly untilMs: number }
-  | { readonly kind: 'sandbox' }
+  /** A verdict could not be reached. `alone`: on the first record that waits, and not on one behind it. */
+  | { readonly kind: 'sandbox'; readonly alone: boolean }
   | { readonly kind: 'transaction' }
-  /** Folding failed for no reason that the record gives; it is tried again. */
-  | { readonly kind: 'retry' }
+  /** Folding failed for no reason that the record gives; it is tried again. `alone` as above. */
+  | { readonly kind: 'retry'; readonly alone: boolean }
 
 export interface FoldContext {
   /** Stored state and the batches of this thread that wait to be stored. */
@@ -56,6 +57,18 @@ export interface FoldOutcome {
   readonly cursors: ReadonlyMap<LogId, Cursor>
   /** Logs that stand before their head, and what for. */
   readonly waits: ReadonlyMap<LogId, WaitReason>
+}
+
+/** A log that stands before its head. */
+export interface WaitingLog {
+  readonly logId: LogId
+  /** The record that is to be folded next. */
+  readonly counter: number
+  /** The newest record of the log. */
+  readonly head: number
+  readonly reason: WaitReason
+  /** In ms since 1970; after a restart, the time of the restart. */
+  readonly sinceMs: number
 }
 
 /** The owner of a thread's content: turns its records into state. */
@@ -97,6 +110,8 @@ export interface OwnedThread {
    * is durable. If `work` throws, nothing is written.
    */
   write<T>(work: (draft: Draft) => Promise<T>): Promise<{ result: T; stored: Promise<Commit | undefined> }>
+  /** Logs whose next record waits, in no order. */
+  waiting(): WaitingLog[]
   /** Folds what waits; called by the owner when a reason to wait is gone. */
   resume(): Promise<void>
   /** A record of the thread, as `view` shows it (default: what is stored). Throws STORE_CORRUPT if its blocks do not match. */

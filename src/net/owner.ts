@@ -6,7 +6,7 @@ import type { HostStore } from '../store/host-store.ts'
 import type { Commit } from '../store/commit.ts'
 import type { ReadView } from '../store/ordered-store.ts'
 import { ThreadsError } from '../core/errors.ts'
-import type { Draft, OwnedThread, ThreadRecord } from './app.ts'
+import type { Draft, OwnedThread, ThreadRecord, WaitingLog } from './app.ts'
 import { prepareRecord } from './append.ts'
 import type { ThreadDraft } from './draft.ts'
 import type { FirstPulls } from './first-pulls.ts'
@@ -55,6 +55,18 @@ export class ThreadOwner implements OwnedThread {
     return this.#components.writer.write(this.#entry, (draft) =>
       work(new OwnerDraft(this.#entry, draft, this.#components)),
     )
+  }
+
+  waiting(): WaitingLog[] {
+    const { stored, waits } = this.#entry
+    const waiting: WaitingLog[] = []
+    for (const { id, cursor, head } of stored.logs.values()) {
+      const wait = cursor.counter < head.counter ? waits.find(id) : undefined
+      if (wait === undefined) continue
+      const { reason, sinceMs } = wait
+      waiting.push({ logId: id, counter: cursor.counter + 1, head: head.counter, reason, sinceMs })
+    }
+    return waiting
   }
 
   resume(): Promise<void> {

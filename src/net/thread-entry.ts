@@ -1,8 +1,9 @@
 import type { LogId, PeerId } from '../core/peer-id.ts'
 import type { ThreadId } from '../core/thread-id.ts'
 import { Mutex } from '../util/mutex.ts'
-import type { App, WaitReason } from './app.ts'
+import type { App } from './app.ts'
 import type { ThreadState } from './rows.ts'
+import { Waits } from './waits.ts'
 
 /** Peers remembered as proven besides those that logs name; the oldest goes first, and proves itself again. */
 const MAX_PROVEN = 1_000
@@ -17,7 +18,9 @@ export class ThreadEntry {
   readonly writer: Mutex = new Mutex()
   app: App | undefined
   /** Logs whose cursor stands before their head, and what for. */
-  readonly waits: Map<LogId, WaitReason> = new Map()
+  readonly waits: Waits = new Waits()
+  /** Logs that could not be folded, and how many of their records are tried together next. */
+  readonly careful: Map<LogId, number> = new Map()
   cancelWait: (() => void) | undefined
   readonly #proven = new Set<PeerId>()
   #stored: ThreadState

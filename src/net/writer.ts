@@ -10,6 +10,7 @@ import { ThreadDraft } from './draft.ts'
 import { RecordReader } from './record-reader.ts'
 import type { LogState } from './rows.ts'
 import type { ThreadEntry } from './thread-entry.ts'
+import { WaitLines } from './waits.ts'
 
 /** Records folded at once when logs that waited are taken up again. */
 const RESUME_RECORDS = 1_000
@@ -42,9 +43,11 @@ export interface WriteOptions {
 /** Runs the writes of threads, one at a time each, and keeps their logs folded. */
 export class Writer {
   readonly #components: WriterComponents
+  readonly #lines: WaitLines
 
   constructor(components: WriterComponents) {
     this.#components = components
+    this.#lines = new WaitLines(components)
   }
 
   /** Resolves when the batch is prepared. If `work` throws, nothing is written. */
@@ -84,7 +87,7 @@ export class Writer {
     const { records, local } = options
     if (app === undefined || records.length === 0) return
     if (key.read === undefined) {
-      for (const record of records) entry.waits.set(record.logId, { kind: 'read-key' })
+      for (const record of records) this.#wait(entry, record.logId, { kind: 'read-key' })
       return
     }
     const cursors = new Map(records.flatMap(({ logId }) => logs.get(logId) ?? []).map((log) => [log.id, log.cursor]))
@@ -93,9 +96,9 @@ export class Writer {
     draft.changes(outcome.changes)
     for (const [id, cursor] of outcome.cursors) {
       draft.setLog({ ...draft.log(id), cursor })
-      entry.waits.delete(id)
+      if (!outcome.waits.has(id)) this.#lines.goesOn(entry.waits, { thread: entry.id, id })
     }
-    for (const [id, reason] of outcome.waits) entry.waits.set(id, reason)
+    for (const [id, reason] of outcome.waits) this.#wait(entry, id, reason)
     this.#scheduleResume(entry)
   }
 
@@ -104,7 +107,10 @@ export class Writer {
     try {
       await this.fold(entry, draft, { records, local: false })
     } catch (error) {
-      this.#retryLater(entry, new Set(records.map((record) => record.logId)), error)
+      this.#retryLater(entry, new Set(records.map((record) => record.logId)), {
+        error,
+        alone: records.length === 1,
+      })
     }
   }
 
@@ -132,41 +138,52 @@ export class Writer {
   resumeSoon(entry: ThreadEntry): void {
     for (const log of entry.prepared.logs.values()) {
       const waits = log.cursor.counter < log.head.counter
-      if (waits && !entry.waits.has(log.id)) entry.waits.set(log.id, { kind: 'retry' })
+      if (waits && !entry.waits.has(log.id)) this.#wait(entry, log.id, { kind: 'retry', alone: false })
     }
     this.#scheduleResume(entry)
   }
 
   /** Folds the next records of some logs together; if that fails, of each alone. Answers whether a cursor moved. */
   async #resumeLogs(entry: ThreadEntry, ids: readonly LogId[]): Promise<boolean> {
-    const { result, stored } = await this.write(entry, async (draft): Promise<{ moved: boolean; error?: unknown }> => {
+    const { result, stored } = await this.write(entry, async (draft): Promise<Resumed> => {
       const before = cursorSum(draft, ids)
+      const counts = ids.map((id) => recordsToTry(entry, draft, id))
+      const asked = counts.reduce((sum, count) => sum + count, 0)
       try {
-        await this.fold(entry, draft, { records: await nextRecords(draft, ids), local: false })
+        const limits = new Map(ids.map((id, index) => [id, counts[index] ?? 0]))
+        await this.fold(entry, draft, { records: await nextRecords(draft, limits), local: false })
       } catch (error) {
-        return { moved: false, error }
+        return { moved: false, asked, error }
       }
-      return { moved: cursorSum(draft, ids) > before }
+      return { moved: cursorSum(draft, ids) > before, asked }
     })
     await stored
-    if (!('error' in result)) return result.moved
-    if (ids.length === 1) this.#retryLater(entry, ids, result.error)
+    if (!('error' in result)) {
+      for (const id of ids) takeHeart(entry, id)
+      return result.moved
+    }
+    if (ids.length === 1) this.#retryLater(entry, ids, { error: result.error, alone: result.asked === 1 })
     let moved = false
     if (ids.length > 1) for (const id of ids) if (await this.#resumeLogs(entry, [id])) moved = true
     return moved
   }
 
-  #retryLater(entry: ThreadEntry, ids: Iterable<LogId>, error: unknown): void {
+  #retryLater(entry: ThreadEntry, ids: Iterable<LogId>, { error, alone }: { error: unknown; alone: boolean }): void {
     for (const id of ids) {
       const known = entry.waits.get(id)?.kind === 'retry'
       this.#components.logger[known ? 'debug' : 'error']({ thread: entry.id, log: id, error }, 'cannot fold a log')
-      entry.waits.set(id, { kind: 'retry' })
+      this.#wait(entry, id, { kind: 'retry', alone })
     }
     this.#scheduleResume(entry)
   }
 
+  #wait(entry: ThreadEntry, id: LogId, reason: WaitReason): void {
+    this.#lines.waits(entry.waits, { thread: entry.id, id }, reason)
+    if (isFailure(reason)) entry.careful.set(id, 1)
+  }
+
   #scheduleResume(entry: ThreadEntry): void {
-    const delays = [...entry.waits.values()]
+    const delays = [...entry.waits.reasons()]
       .map((reason) => this.#delayOf(reason))
       .filter((delay) => delay !== undefined)
     this.#resumeAfter(entry, delays.length === 0 ? undefined : Math.min(...delays))
@@ -209,17 +226,45 @@ function cursorSum(draft: ThreadDraft, ids: readonly LogId[]): number {
   return ids.reduce((sum, id) => sum + draft.log(id).cursor.counter, 0)
 }
 
-/** The next records of some logs whose cursors stand before their heads. */
-async function nextRecords(draft: ThreadDraft, ids: readonly LogId[]): Promise<ThreadRecord[]> {
+interface Resumed {
+  readonly moved: boolean
+  /** Records that were to be tried. */
+  readonly asked: number
+  readonly error?: unknown
+}
+
+function isFailure({ kind }: WaitReason): boolean {
+  return kind === 'sandbox' || kind === 'retry'
+}
+
+/** Where something failed among several records, fewer are tried together, until it is the first of them that fails. */
+function recordsToTry(entry: ThreadEntry, draft: ThreadDraft, id: LogId): number {
+  const { cursor, head } = draft.log(id)
+  return Math.min(head.counter - cursor.counter, entry.careful.get(id) ?? RESUME_RECORDS)
+}
+
+/** A log that was tried with care and did not fail: twice as many records next time. */
+function takeHeart(entry: ThreadEntry, id: LogId): void {
+  const tried = entry.careful.get(id)
+  const log = entry.prepared.logs.get(id)
+  const reason = entry.waits.get(id)
+  if (tried === undefined || (reason !== undefined && isFailure(reason))) return
+  const done = log === undefined || log.cursor.counter === log.head.counter || 2 * tried >= RESUME_RECORDS
+  if (done) entry.careful.delete(id)
+  else entry.careful.set(id, 2 * tried)
+}
+
+/** The next records of some logs whose cursors stand before their heads, at most so many of each. */
+async function nextRecords(draft: ThreadDraft, limits: ReadonlyMap<LogId, number>): Promise<ThreadRecord[]> {
   const reader = new RecordReader(draft.view)
-  const share = {
-    maxRecords: Math.ceil(RESUME_RECORDS / ids.length),
-    maxBytes: Math.ceil(RESUME_BYTES / ids.length),
-  }
+  const share = Math.ceil(RESUME_RECORDS / limits.size)
+  const maxBytes = Math.ceil(RESUME_BYTES / limits.size)
   const records: ThreadRecord[] = []
-  for (const id of ids) {
+  for (const [id, limit] of limits) {
+    if (limit === 0) continue
     const log = draft.log(id)
-    records.push(...(await reader.after(draft.state, log, { ...share, counter: log.cursor.counter })))
+    const options = { counter: log.cursor.counter, maxRecords: Math.min(share, limit), maxBytes }
+    records.push(...(await reader.after(draft.state, log, options)))
   }
   return records
 }

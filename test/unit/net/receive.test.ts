@@ -244,7 +244,7 @@ describe('a bad log', () => {
     expect(await receive(other.next(2), other)).toEqual({ stored: 2, counter: 2, gap: false })
     expect(await receive(log.next(1))).toEqual({ stored: 1, counter: 3, gap: false })
     expect(app.folded.map(({ logId }) => logId)).toEqual([other.id, other.id])
-    expect(entry.waits.get(log.id)).toEqual({ kind: 'retry' })
+    expect(entry.waits.get(log.id)).toEqual({ kind: 'retry', alone: false })
     app.check = () => {}
     core.clock.advance(5_000)
     await expect.poll(() => app.folded.map(({ counter }) => counter)).toEqual([1, 2, 1, 2, 3])

@@ -150,7 +150,34 @@ describe('logs that wait', () => {
     entry.app = app
     await core.writer.resume(entry)
     expect(entry.stored.logs.get(other.id)?.cursor.counter).toBe(2)
-    expect(entry.waits.get(log.id)).toEqual({ kind: 'retry' })
+    expect(entry.waits.get(log.id)).toEqual({ kind: 'retry', alone: true })
+  })
+
+  it('because one of their records fails come to stand right before it', async () => {
+    const tried: number[] = []
+    const fold = app.fold.bind(app)
+    app.check = ({ counter }) => {
+      if (counter === 38) throw new TypeError('a fault of the fold')
+    }
+    app.fold = (records, context) => {
+      tried.push(records.length)
+      return fold(records, context)
+    }
+    entry.app = app
+    await add(log, 100)
+    expect(entry.waits.get(log.id)).toEqual({ kind: 'retry', alone: false })
+    for (let tries = 0; tries < 4; tries++) {
+      core.clock.advance(5_000)
+      await expect.poll(() => core.clock.pendingTimers).toBe(1)
+    }
+    expect(entry.waits.get(log.id)).toEqual({ kind: 'retry', alone: true })
+    expect(cursors()).toEqual([0, 37])
+    expect(tried).toEqual([100, 1, 2, 4, 8, 16, 32, 1, 2, 4, 1, 2, 4, 1])
+    app.check = () => {}
+    core.clock.advance(5_000)
+    await expect.poll(cursors).toEqual([0, 100])
+    expect(entry.waits.size).toBe(0)
+    expect(entry.careful.size).toBe(0)
   })
 
   it('for the clock are taken up when their time has come', async () => {
