@@ -7,7 +7,9 @@ export interface Command {
 }
 
 /** By name. Loaded when asked for: the daemon needs none of them. */
-export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {}
+export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  migrate: async () => (await import('./commands/migrate.ts')).command,
+}
 
 /** The command that the first argument names; `undefined` if it is a flag, or absent. */
 export async function commandOf(args: readonly string[]): Promise<Command | undefined> {

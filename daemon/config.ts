@@ -52,6 +52,7 @@ export function helpText(): string {
     ([name, flag]) => `  -${name.padEnd(30)}${flag.help} (default ${flag.default === '' ? 'none' : flag.default})`,
   )
   return `Usage: threadsd [-flag value | -flag=value | --flag=value]...
+       threadsd migrate    have one daemon join the databases of another, and compare both; -help tells more
 
 Every flag is also an environment variable: -apiAddr is ${variableOf('apiAddr')}. The command line wins.
 

@@ -1,0 +1,99 @@
+import { APIDefinition as DB, type CollectionConfig } from '../api/gen/threads.ts'
+import { type LogInfo, APIDefinition as NET } from '../api/gen/threadsnet.ts'
+import { toHex } from '../core/bytes.ts'
+import { hasCode } from '../core/errors.ts'
+import { type LogId, type PeerId, peerIdFromBytes } from '../core/peer-id.ts'
+import { type ThreadId, threadIdFromBytes, threadIdToBytes } from '../core/thread-id.ts'
+import { readVarint } from '../core/varint.ts'
+import { Connection } from './connection.ts'
+
+export type { CollectionConfig } from '../api/gen/threads.ts'
+
+export interface LogHead {
+  readonly id: LogId
+  /** CID of the newest record, in hex; empty for an empty log. */
+  readonly head: string
+  /** Number of records; 0 also if the daemon does not know it. */
+  readonly counter: number
+}
+
+/** What a daemon tells of a thread. */
+export interface ThreadState {
+  /** Binary, with the read key if the daemon has it. */
+  readonly key: Uint8Array
+  /** Binary thread addresses at which others can join. */
+  readonly addresses: readonly Uint8Array[]
+  readonly logs: readonly LogHead[]
+}
+
+/** A daemon's API, as far as commands need it. Every call throws as `Connection.call` does. */
+export class DaemonClient implements Disposable {
+  readonly #connection: Connection
+
+  /** @param address `host:port` of the gRPC port. Dialled by the first call. */
+  constructor(address: string) {
+    this.#connection = new Connection(address)
+  }
+
+  async hostId(): Promise<PeerId> {
+    const { peerID } = await this.#connection.call(NET, NET.methods.getHostID, {})
+    return peerIdFromBytes(peerID)
+  }
+
+  /** The names of all databases. */
+  async databases(): Promise<Map<ThreadId, string>> {
+    const { dbs } = await this.#connection.call(DB, DB.methods.listDBs, {})
+    return new Map(dbs.map(({ dbID, info }) => [threadIdFromBytes(dbID), info?.name ?? '']))
+  }
+
+  async collections(id: ThreadId): Promise<CollectionConfig[]> {
+    const { collections } = await this.#connection.call(DB, DB.methods.listCollections, { dbID: threadIdToBytes(id) })
+    return collections
+  }
+
+  async addCollection(id: ThreadId, config: CollectionConfig): Promise<void> {
+    await this.#connection.call(DB, DB.methods.newCollection, { dbID: threadIdToBytes(id), config })
+  }
+
+  /** Joins a database. Its records follow in the background. */
+  async joinDatabase(
+    addr: Uint8Array,
+    options: { key: Uint8Array; name: string; collections: CollectionConfig[] },
+  ): Promise<void> {
+    await this.#connection.call(DB, DB.methods.newDBFromAddr, { addr, ...options })
+  }
+
+  /** Joins a thread. Its records follow in the background. */
+  async joinThread(addr: Uint8Array, threadKey: Uint8Array): Promise<void> {
+    await this.#connection.call(NET, NET.methods.addThread, { addr, keys: { threadKey } })
+  }
+
+  /** `undefined` if the daemon does not have it. */
+  async thread(id: ThreadId): Promise<ThreadState | undefined> {
+    try {
+      const request = { threadID: threadIdToBytes(id) }
+      const { threadKey, addrs, logs } = await this.#connection.call(NET, NET.methods.getThread, request)
+      return { key: threadKey, addresses: addrs, logs: logs.map(logHead) }
+    } catch (error) {
+      // go-threads has no code for it.
+      if (hasCode(error, 'PEER_REFUSED') && error.message === 'thread not found') return undefined
+      throw error
+    }
+  }
+
+  /** Fetches what the thread's peers have. */
+  async pull(id: ThreadId): Promise<void> {
+    await this.#connection.call(NET, NET.methods.pullThread, { threadID: threadIdToBytes(id) })
+  }
+
+  [Symbol.dispose](): void {
+    this.#connection[Symbol.dispose]()
+  }
+}
+
+/** The counter is a zigzag varint of a number that is never negative. */
+function logHead({ ID, head, counter }: LogInfo): LogHead {
+  const varint = readVarint(counter, 0)
+  const doubled = typeof varint === 'string' ? 0n : varint.value
+  return { id: peerIdFromBytes(ID), head: toHex(head), counter: Number(doubled / 2n) }
+}
