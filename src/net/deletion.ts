@@ -19,7 +19,7 @@ export async function deleteThreadRows(store: HostStore, { number }: Pick<Thread
 }
 
 /** Rows that go with a thread, without the thread's own. */
-const THREAD_LETTERS = Object.entries(KEY_LETTERS).flatMap(([letter, { byThread }]) =>
+export const THREAD_LETTERS: readonly KeyLetter[] = Object.entries(KEY_LETTERS).flatMap(([letter, { byThread }]) =>
   byThread && letter !== 't' ? [letter as KeyLetter] : [],
 )
 
@@ -38,7 +38,7 @@ async function deleteRecordIds(store: HostStore, number: number): Promise<void> 
 }
 
 /** `undefined` for a damaged record. Its id row stays; numbers of threads are not used again, so it finds nothing. */
-function recordIdKeyOf(key: Uint8Array, value: Uint8Array): Uint8Array | undefined {
+export function recordIdKeyOf(key: Uint8Array, value: Uint8Array): Uint8Array | undefined {
   const { thread, log, counter } = readRecordKey(key)
   try {
     return recordIdKey(cidOf(decodeRecordRow(value).recordNode), thread, log, counter)

@@ -29,6 +29,7 @@ import { PeerAddresses } from './peer-addresses.ts'
 import { Receiver } from './receive.ts'
 import { recordFeed } from './record-feed.ts'
 import { RecordReader } from './record-reader.ts'
+import { repairThreads } from './repair.ts'
 import { createReplication, type PeerStatus, type PeerLink, type Replication } from './replication/replication.ts'
 import { logOfNumber, type ThreadState } from './rows.ts'
 import type { ThreadEntry } from './thread-entry.ts'
@@ -60,6 +61,7 @@ export async function createNet(components: NetComponents, options: NetOptions =
   const resolved = resolveNetOptions(options)
   const { store } = components
   const logger = components.logger.child('net')
+  await repairThreads(store, logger)
   const threads = new Threads(store.reads)
   for (const state of await threads.load()) await deleteThreadRows(store, state)
   const addresses = await PeerAddresses.load(store)
@@ -216,7 +218,13 @@ class HostNet implements Net {
 
   async addRecord(id: ThreadId, logId: LogId, blocks: RecordBlocks, _options: CallerOptions = {}): Promise<void> {
     const entry = this.#threads.get(id)
-    if (!entry.stored.logs.has(logId)) throw new ThreadsError('LOG_NOT_FOUND', 'log not found')
+    const log = entry.stored.logs.get(logId)
+    if (log === undefined) throw new ThreadsError('LOG_NOT_FOUND', 'log not found')
+    if (log.managed && log.retired) {
+      throw new ThreadsError('BROKEN_CHAIN', 'the log may be longer than it is here; it is written no more', {
+        hint: 'Write to a log of another key.',
+      })
+    }
     const receipt = await this.#receiver.receive(entry, { logId, records: [blocks] })
     if (receipt.gap) throw new ThreadsError('BROKEN_CHAIN', 'the record before this one is not here; add it first')
   }
@@ -292,6 +300,7 @@ class HostNet implements Net {
 
   /** The store was opened again after a failed write. Nobody writes before this has ended. */
   async #reload(): Promise<void> {
+    await repairThreads(this.#components.store, this.#components.logger)
     const deleting = await this.#threads.load()
     for (const entry of this.#threads.all()) this.#writer.resumeSoon(entry)
     this.#cancelDeletion?.()

@@ -14,7 +14,8 @@ export function storeNewThread(
   complete: (draft: ThreadDraft) => void = () => {},
 ): Promise<ThreadEntry> {
   const number = threads.takeNumber()
-  const row = { ...thread, number, phase: 'live' as const, writers: new Map(), appData: undefined, row: {} }
+  const made = { phase: 'live' as const, writers: new Map(), appData: undefined, stale: false, row: {} }
+  const row = { ...thread, number, ...made }
   const entry = new ThreadEntry(threadOf(row, new Map()))
   return threads.create(entry, async () => {
     const { stored } = await writer.write(entry, async (draft) => {

@@ -51,10 +51,12 @@ export interface ThreadState {
   readonly peers: () => ReadonlySet<PeerId>
   /** What the owner keeps with the thread. */
   readonly appData: unknown
+  /** The rows of the owner may not be what its records make: it must make them anew before they are read. */
+  readonly stale: boolean
   readonly row: Row
 }
 
-type ThreadRow = Omit<ThreadState, 'logs' | 'latestTime' | 'peers'>
+export type ThreadRow = Omit<ThreadState, 'logs' | 'latestTime' | 'peers'>
 
 /** A thread with these logs. They must not be changed once it is asked for its peers. */
 export function threadOf(thread: ThreadRow, logs: ReadonlyMap<LogId, LogState>): ThreadState {
@@ -99,6 +101,7 @@ export function encodeThreadRow(thread: ThreadRow): Uint8Array {
     unsolicited: thread.unsolicited,
     writers: [...thread.writers].map(([identity, logId]) => [identity, peerIdToBytes(logId)]),
     app: thread.appData ?? null,
+    stale: thread.stale,
   })
 }
 
@@ -113,6 +116,7 @@ export function decodeThreadRow(thread: number, value: Uint8Array): ThreadRow {
       unsolicited: boolean
       writers: [Identity, Uint8Array][]
       app: unknown
+      stale?: boolean
     }
     const [read] = row.readKeys
     return {
@@ -123,6 +127,7 @@ export function decodeThreadRow(thread: number, value: Uint8Array): ThreadRow {
       unsolicited: row.unsolicited,
       writers: new Map(row.writers.map(([identity, logId]) => [identity, peerIdFromBytes(logId)])),
       appData: row.app ?? undefined,
+      stale: row.stale === true,
       row,
     }
   })
@@ -221,6 +226,11 @@ export function encodeRecordRow(blocks: RecordBlocks, receivedMs: number, seq: n
     at += blocks[name].length
   }
   return row
+}
+
+/** The commit a record was stored with. */
+export function recordRowSeq(row: Uint8Array): number {
+  return Number(new DataView(row.buffer, row.byteOffset, row.byteLength).getBigUint64(8))
 }
 
 export function decodeRecordRow(row: Uint8Array): RecordBlocks {

@@ -1,3 +1,4 @@
+import { openMemoryStore } from '../../src/store/memory-store.ts'
 import type { Entry, KeyRange, Operation, OrderedStore, Snapshot } from '../../src/store/ordered-store.ts'
 
 interface Fault {
@@ -20,8 +21,8 @@ export interface Stall {
  */
 export class FaultyStore implements OrderedStore {
   /** Every batch that arrived, in order. */
-  readonly batches: { readonly operations: readonly Operation[]; readonly sync: boolean }[] = []
-  readonly #inner: OrderedStore
+  readonly batches: { readonly operations: readonly Operation[]; readonly sync: boolean; stored: boolean }[] = []
+  #inner: OrderedStore
   #faults: Fault[] = []
   #broken = false
   #isOpen = false
@@ -64,6 +65,15 @@ export class FaultyStore implements OrderedStore {
     return { reached: reached.promise, release: released.resolve }
   }
 
+  /** Loses batches after they were stored, by their place in `batches`, as if the disk were damaged there. */
+  async lose(lost: readonly number[]): Promise<void> {
+    const inner = await openMemoryStore()
+    for (const [at, { operations, stored }] of this.batches.entries()) {
+      if (stored && !lost.includes(at)) await inner.batch(operations, { sync: false })
+    }
+    this.#inner = inner
+  }
+
   failOpens(count: number): void {
     this.#opensToFail = count
   }
@@ -81,10 +91,14 @@ export class FaultyStore implements OrderedStore {
   }
 
   async batch(operations: readonly Operation[], options: { sync: boolean }): Promise<void> {
-    this.batches.push({ operations, sync: options.sync })
+    const batch = { operations, sync: options.sync, stored: false }
+    this.batches.push(batch)
     if (this.#broken || !this.#isOpen) throw new Error('the store takes no writes')
-    const write = (): Promise<void> => this.#inner.batch(operations, options)
-    const fault = this.#faults.find(({ batch }) => batch === this.batches.length)
+    const write = async (): Promise<void> => {
+      await this.#inner.batch(operations, options)
+      batch.stored = true
+    }
+    const fault = this.#faults.find((each) => each.batch === this.batches.length)
     await (fault === undefined ? write() : fault.act(write))
   }
 

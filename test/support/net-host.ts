@@ -85,6 +85,10 @@ export interface NetHost {
   stop(): Promise<void>
   /** Stops, and opens all anew from what is stored. */
   restart(): Promise<NetHost>
+  /** The same, without the mark of a clean shutdown. */
+  crash(): Promise<NetHost>
+  /** Opens what is stored, after `stop`. */
+  reopen(): Promise<NetHost>
 }
 
 export interface NetHostOptions {
@@ -104,12 +108,16 @@ export async function openNetHost(options: NetHostOptions = {}): Promise<NetHost
     const { host, clock, faulty } = test
     onStore(host)
     const components = { store: host, privateKey, network, clock, random: randomBytes, logger: silentLogger }
-    const opened = await createNet(components, net)
+    const opened = await createNet(components, net).catch(async (error: unknown) => {
+      await host.close().catch(() => {})
+      throw error
+    })
     await opened.start()
     const stop = async (): Promise<void> => {
       await opened.stop()
       await host.close()
     }
+    const reopen = async (): Promise<NetHost> => open({ ...test, host: await test.restart() })
     return {
       net: opened,
       store: host,
@@ -118,8 +126,15 @@ export async function openNetHost(options: NetHostOptions = {}): Promise<NetHost
       stop,
       async restart() {
         await stop()
-        return open({ ...test, host: await test.restart() })
+        return reopen()
       },
+      async crash() {
+        // The batch that fails is the one that sets the mark.
+        faulty.failBatch(1, { stored: false })
+        await stop().catch(() => {})
+        return reopen()
+      },
+      reopen,
     }
   }
   return open(await openTestStore(store))

@@ -52,6 +52,7 @@ function threadState(changes: Partial<ThreadState> = {}): ThreadState {
     unsolicited: false,
     writers: new Map([[identityOf(made.key.publicKey), made.id]]),
     appData: { collections: ['dogs'] },
+    stale: false,
     row: {},
   }
   return { ...threadOf(row, new Map()), ...changes }
