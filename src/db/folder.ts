@@ -5,13 +5,16 @@ import type { LogId } from '../core/peer-id.ts'
 import type { Cursor, FoldContext, FoldOutcome, ThreadRecord, WaitReason } from '../net/index.ts'
 import type { Change } from '../store/commit.ts'
 import type { Operation, ReadView } from '../store/ordered-store.ts'
+import { type Decisions, isAdmitted, isSkipped } from './decisions.ts'
 import { type DatabaseDefinition, validatorsOf } from './definition.ts'
 import { type FoldRecord, type FoldResult, fold, type Rejudge } from './fold/fold.ts'
 import { positionOf } from './fold/position.ts'
+import { REASONS } from './fold/reasons.ts'
 import { createFoldState, foldOperations } from './fold/store-state.ts'
 import { type Content, readContent } from './fold/well-formed.ts'
 import { indexOperations } from './indexes/maintain.ts'
 import type { Sandbox } from './sandbox/index.ts'
+import { MAX_AHEAD_MS } from './stamp.ts'
 
 const NS_PER_MS = 1_000_000n
 /** How long a log rests that could not be judged. A try may take a minute, in which the thread takes no writes. */
@@ -46,7 +49,7 @@ export class Folder {
     definition: DatabaseDefinition,
   ): Promise<FoldOutcome> {
     if (!context.local && this.#components.holdsBack()) return waiting(records, { kind: 'transaction' })
-    const { admitted, cursors, waits } = this.#admit(records, context)
+    const { admitted, cursors, waits } = this.#admit(records, context, definition.decisions)
     try {
       const result = await this.#run({ records: admitted, rejudge: [] }, context, definition)
       if (context.local) refuseDenied(result)
@@ -61,6 +64,11 @@ export class Folder {
     }
   }
 
+  /** The log is tried again without a rest. */
+  retry(logId: LogId): void {
+    this.#resting.delete(logId)
+  }
+
   /** Judges the events of a collection again, from a time on. */
   async rejudge(
     rejudge: Rejudge,
@@ -72,12 +80,12 @@ export class Folder {
   }
 
   /** Gives records their positions; those ahead of the clock, and what follows them in their log, stay behind. */
-  #admit(records: readonly ThreadRecord[], context: FoldContext): Admission {
+  #admit(records: readonly ThreadRecord[], context: FoldContext, decisions: Decisions | undefined): Admission {
     const cursors = new Map<LogId, Cursor>()
     const waits = new Map<LogId, WaitReason>()
     const admitted: FoldRecord[] = []
     const { maxClockDriftMs } = this.#components
-    const horizon = BigInt(this.#nowMs() + maxClockDriftMs) * NS_PER_MS
+    const nowMs = this.#nowMs()
     for (const record of records) {
       const { logId, counter } = record
       if (waits.has(logId)) continue
@@ -87,10 +95,12 @@ export class Folder {
         continue
       }
       const previous = cursors.get(logId) ?? context.cursors.get(logId)
-      const folded = foldRecord(record, previous?.time ?? 0n)
+      const folded = foldRecord(record, previous?.time ?? 0n, decisions)
       const { time } = folded.position
-      if (!context.local && time > horizon) {
-        waits.set(logId, { kind: 'clock', untilMs: Number(time / NS_PER_MS) - maxClockDriftMs })
+      // Further ahead, and this host could not write after it.
+      const aheadMs = isAdmitted(decisions, record) ? MAX_AHEAD_MS : maxClockDriftMs
+      if (!context.local && time > BigInt(nowMs + aheadMs) * NS_PER_MS) {
+        waits.set(logId, { kind: 'clock', untilMs: Number(time / NS_PER_MS) - aheadMs })
         continue
       }
       admitted.push(folded)
@@ -126,7 +136,7 @@ export class Folder {
         return { position, writer: record.author ?? NOBODY, content: contentOf(record) }
       },
     })
-    return fold(work.records, work.rejudge, {
+    return fold(work, {
       state,
       judge: { judge: (requests) => sandbox.judge(requests, { budget: local ? 'author' : 'judge' }) },
       validators: (collection) => validatorsOf(definition, collection),
@@ -141,7 +151,7 @@ export class Folder {
       const indexed = definition.collections.find((each) => each.name === key.collection)?.indexes ?? []
       if (indexed.length === 0) continue
       const place = { thread, generation: definition.generation, id: key.id }
-      operations.push(...indexOperations(indexed, place, { before: before?.document, after: after.document }))
+      operations.push(...indexOperations(indexed, place, { before: before?.document, after: after?.document }))
     }
     return { operations, changes }
   }
@@ -160,10 +170,13 @@ interface Admission {
   readonly waits: Map<LogId, WaitReason>
 }
 
-function foldRecord(record: ThreadRecord, previousTime: bigint): FoldRecord {
+/** A record that was skipped keeps its position, so that those behind it have theirs. */
+function foldRecord(record: ThreadRecord, previousTime: bigint, decisions: Decisions | undefined): FoldRecord {
   const content = contentOf(record)
-  const position = positionOf(record, content.kind === 'events' ? content.events : [], previousTime)
-  return { position, writer: record.author ?? NOBODY, content }
+  const { events = [] } = content
+  const position = positionOf(record, events, previousTime)
+  const judged: Content = isSkipped(decisions, record) ? { kind: 'refused', reason: REASONS.skipped, events } : content
+  return { position, writer: record.author ?? NOBODY, content: judged }
 }
 
 /** Writer of a record that names none: it is refused as a whole, so nobody is asked about him. */

@@ -81,7 +81,7 @@ export function encodeInstance(state: InstanceState): Uint8Array {
   const { document, position } = state
   const logId = peerIdToBytes(position.logId)
   const creator = state.creator === undefined ? NO_BYTES : utf8(state.creator)
-  const headerBytes = INSTANCE_FIXED_BYTES + 6 + logId.length + position.event.length + creator.length
+  const headerBytes = INSTANCE_FIXED_BYTES + 6 + logId.length + position.digest.length + creator.length
   const row = new Uint8Array(headerBytes + (document?.length ?? 0))
   const view = viewOf(row)
   view.setUint16(0, headerBytes)
@@ -91,7 +91,7 @@ export function encodeInstance(state: InstanceState): Uint8Array {
   view.setBigUint64(4 + HASH_BYTES, position.time)
   view.setFloat64(12 + HASH_BYTES, position.counter)
   let offset = INSTANCE_FIXED_BYTES
-  for (const part of [logId, position.event, creator]) {
+  for (const part of [logId, position.digest, creator]) {
     view.setUint16(offset, part.length)
     row.set(part, offset + 2)
     offset += 2 + part.length
@@ -105,15 +105,15 @@ export function decodeInstance(row: Uint8Array): InstanceState {
   try {
     const view = viewOf(row)
     const logId = sized(row, view, INSTANCE_FIXED_BYTES)
-    const event = sized(row, view, logId.end)
-    const creator = sized(row, view, event.end)
+    const digest = sized(row, view, logId.end)
+    const creator = sized(row, view, digest.end)
     return {
       document: documentOfInstance(row),
       position: {
         time: view.getBigUint64(4 + HASH_BYTES),
         logId: peerIdFromBytes(logId.bytes),
         counter: view.getFloat64(12 + HASH_BYTES),
-        event: event.bytes,
+        digest: digest.bytes,
       },
       hash: row.subarray(4, 4 + HASH_BYTES),
       creator: identityIn(creator.bytes),

@@ -4,7 +4,7 @@ import { type EventData, encodeEvents } from '../../src/core/events.ts'
 import type { Identity } from '../../src/core/identity.ts'
 import { type LogId, peerIdFromBytes, peerIdToBytes } from '../../src/core/peer-id.ts'
 import { equalBytes, textOfUtf8, toHex, utf8 } from '../../src/core/bytes.ts'
-import { type FoldResult, fold, type Rejudge } from '../../src/db/fold/fold.ts'
+import { type FoldResult, fold, type FoldWork, type Rejudge } from '../../src/db/fold/fold.ts'
 import type { Judge, JudgeRequest, Verdict } from '../../src/db/fold/judge.ts'
 import { comparePositions, type Position } from '../../src/db/fold/position.ts'
 import { keyName } from '../../src/db/fold/record-events.ts'
@@ -41,7 +41,7 @@ export function foldRecordOf(record: PlainRecord, previousTime: bigint): FoldRec
   const content = readContent(bodyOf(record))
   const timestamps = content.kind === 'events' ? content.events.map(({ timestamp }) => timestamp) : []
   const time = timestamps.reduce((latest, each) => (each > latest ? each : latest), previousTime)
-  const position = { time, logId: peerIdFromBytes(record.log), counter: record.counter, event: record.digest }
+  const position = { time, logId: peerIdFromBytes(record.log), counter: record.counter, digest: record.digest }
   return { position, writer: writerNamed(record.writer), content }
 }
 
@@ -117,6 +117,15 @@ export class FoldWorld implements FoldState {
       .toReversed()
   }
 
+  async historyAt(keys: readonly InstanceKey[], position: Position): Promise<(HistoryEntry | undefined)[]> {
+    this.historyReads += 1
+    return keys.map((key) => {
+      const entries = this.#entries(key)
+      const entry = entries[lowerBound(entries, position)]
+      return entry !== undefined && comparePositions(entry.position, position) === 0 ? entry : undefined
+    })
+  }
+
   async *collectionHistory(collection: string, since: bigint): AsyncGenerator<HistoryMark> {
     const inOrderOfRows = [...this.histories].toSorted(([a], [b]) => (a < b ? -1 : 1))
     for (const [, { key, entries }] of inOrderOfRows) {
@@ -133,13 +142,19 @@ export class FoldWorld implements FoldState {
   }
 
   /** Folds records and stores the result. */
-  async fold(records: readonly FoldRecord[], rejudge: readonly Rejudge[] = []): Promise<FoldResult> {
-    const result = await fold(records, rejudge, {
+  fold(records: readonly FoldRecord[], rejudge: readonly Rejudge[] = []): Promise<FoldResult> {
+    return this.work({ records, rejudge })
+  }
+
+  /** Does the work of a fold and stores the result. */
+  async work(work: FoldWork): Promise<FoldResult> {
+    const result = await fold(work, {
       state: this,
       judge: this.judge,
       validators: (collection) => (this.validators.get(collection) ?? []).map((entry) => ({ ...entry, judge: 'v1' })),
     })
-    for (const record of records) this.#records.set(positionName(record.position), record)
+    for (const record of work.records) this.#records.set(positionName(record.position), record)
+    for (const record of work.withdrawn ?? []) this.#records.delete(positionName(record.position))
     this.#store(result)
     return result
   }
@@ -147,7 +162,15 @@ export class FoldWorld implements FoldState {
   #store(result: FoldResult): void {
     for (const { key, before, after } of result.instances) {
       if (before !== this.rows.get(keyName(key))) throw new Error('a change does not begin with the stored row')
-      this.rows.set(keyName(key), after)
+      if (after === undefined) this.rows.delete(keyName(key))
+      else this.rows.set(keyName(key), after)
+    }
+    for (const { key, position } of result.withdrawn) {
+      const entries = this.#entries(key)
+      const index = lowerBound(entries, position)
+      if (comparePositions(entries[index]?.position ?? position, position) !== 0) throw new Error('nothing to withdraw')
+      entries.splice(index, 1)
+      if (entries.length === 0) this.histories.delete(keyName(key))
     }
     for (const { key, entry } of result.history) {
       const name = keyName(key)
@@ -200,7 +223,7 @@ function recordName({ logId, counter }: Position): string {
 }
 
 function positionName(position: Position): string {
-  return `${recordName(position)}/${toHex(position.event)}`
+  return `${recordName(position)}/${toHex(position.digest)}`
 }
 
 function reasonName(reason: number): string {

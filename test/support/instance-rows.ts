@@ -8,7 +8,7 @@ import { digestOf, logNumbered } from './fold-world.ts'
 
 export const PLACE = { thread: 7, generation: 1, collection: 'Things' }
 
-const POSITION = { time: 1n, logId: logNumbered(0), counter: 1, event: digestOf('event') }
+const POSITION = { time: 1n, logId: logNumbered(0), counter: 1, digest: digestOf('record') }
 
 /** The row that the fold leaves of an instance; without a document for one that was deleted. */
 export function instanceRow(id: string, text: string | undefined, place: typeof PLACE = PLACE): Operation {

@@ -25,8 +25,10 @@ export interface LaneState extends StateMark {
 export interface Lane {
   readonly key: InstanceKey
   readonly row: InstanceState | undefined
-  /** Last record taken into `state`; absent as long as the lane has not begun. */
+  /** How far the lane has come; absent as long as it has not begun. */
   at: Position | undefined
+  /** Last record up to there that touches the instance and is not withdrawn. */
+  last: Position | undefined
   state: LaneState
   /** What is stored for the same place. */
   stored: StateMark
@@ -50,7 +52,7 @@ export interface Feed {
 const NOTHING: LaneState = { document: undefined, hash: NO_HASH, creator: undefined }
 
 export function newLane(key: InstanceKey, row: InstanceState | undefined): Lane {
-  const lane = { key, row, at: undefined, state: NOTHING, stored: NOTHING, sinceKept: 0 }
+  const lane = { key, row, at: undefined, last: undefined, state: NOTHING, stored: NOTHING, sinceKept: 0 }
   return { ...lane, feed: undefined, streamed: false }
 }
 
@@ -143,6 +145,7 @@ async function sinceNearestKept(lane: Lane, before: Position, state: FoldState):
 
 function begin(lane: Lane, at: Position, state: LaneState): void {
   lane.at = at
+  lane.last = at
   lane.state = state
   lane.stored = state
 }

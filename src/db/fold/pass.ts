@@ -3,7 +3,7 @@ import { applyTouch, type Lane, sameState, type StateMark } from './lane.ts'
 import type { Position } from './position.ts'
 import { REASONS, type ReasonCode } from './reasons.ts'
 import type { Touch } from './record-events.ts'
-import { type HistoryEntry, KEEP_EVERY, NO_HASH } from './state.ts'
+import { type FoldRecord, type HistoryEntry, KEEP_EVERY, NO_HASH } from './state.ts'
 
 /** A record on its way past one of the instances it touches. */
 export interface Passing {
@@ -25,6 +25,7 @@ export function pass(lane: Lane, passing: Passing): HistoryEntry | undefined {
   const stored = storedOutcome(lane, passing)
   const same = sameState(after, stored.after)
   lane.at = position
+  lane.last = position
   lane.state = after
   lane.stored = same ? after : stored.after
   if (same && created === stored.created && reason === passing.previous) {
@@ -40,6 +41,13 @@ export function pass(lane: Lane, passing: Passing): HistoryEntry | undefined {
   return { position, reason, hash, created, kept: { document: after.document?.bytes, creator: after.creator } }
 }
 
+/** Moves a lane over the place of a record that is withdrawn. */
+export function passWithdrawn(lane: Lane, { position, writer }: FoldRecord, entry: HistoryEntry): void {
+  const stored = markAfter(lane, writer, entry)
+  lane.at = position
+  lane.stored = sameState(lane.state, stored) ? lane.state : stored
+}
+
 /** What is stored for the place behind the record. */
 function storedOutcome(lane: Lane, passing: Passing): { after: StateMark; created: boolean } {
   const { entry, previous, writer, touch } = passing
@@ -49,8 +57,11 @@ function storedOutcome(lane: Lane, passing: Passing): { after: StateMark; create
       ? applyTouch(lane.state, touch, writer)
       : { after: lane.stored, created: false }
   }
-  const { hash, created } = entry
+  return { after: markAfter(lane, writer, entry), created: entry.created }
+}
+
+function markAfter(lane: Lane, writer: Identity, { hash, created }: HistoryEntry): StateMark {
   const absent = sameState({ hash, creator: undefined }, { hash: NO_HASH, creator: undefined })
   const creator = created ? writer : lane.stored.creator
-  return { after: { hash, creator: absent ? undefined : creator }, created }
+  return { hash, creator: absent ? undefined : creator }
 }

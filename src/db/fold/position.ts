@@ -1,25 +1,25 @@
 import type { CID } from 'multiformats/cid'
-import { compareBytes } from '../../core/bytes.ts'
+import { bytesKey, compareBytes } from '../../core/bytes.ts'
 import { type LogId, peerIdFromBytes, peerIdToBytes } from '../../core/peer-id.ts'
 
 /**
  * The place of a record in the order in which all hosts fold. Positions order by time, then by the bytes of the log id,
- * counter and event; the event decides in forks only.
+ * counter and record; the record decides in forks only. (Not the event: the owner of a log may sign one event twice.)
  */
 export interface Position {
   /** Largest event timestamp of the record, at least the time of the record before it in the log. ns since 1970. */
   readonly time: bigint
   readonly logId: LogId
   readonly counter: number
-  /** SHA-256 digest in the CID of the event block. */
-  readonly event: Uint8Array
+  /** SHA-256 digest in the CID of the record. */
+  readonly digest: Uint8Array
 }
 
 /** What of a record gives it its position. */
 export interface Placed {
   readonly logId: LogId
   readonly counter: number
-  readonly eventCid: CID
+  readonly cid: CID
 }
 
 /**
@@ -33,7 +33,7 @@ export function positionOf(
 ): Position {
   let time = previousTime
   for (const { timestamp } of events) if (timestamp > time) time = timestamp
-  return { time, logId: record.logId, counter: record.counter, event: record.eventCid.multihash.digest }
+  return { time, logId: record.logId, counter: record.counter, digest: record.cid.multihash.digest }
 }
 
 /** Negative if `a` comes first, 0 if they are the same. */
@@ -41,12 +41,17 @@ export function comparePositions(a: Position, b: Position): number {
   if (a.time !== b.time) return a.time < b.time ? -1 : 1
   if (a.logId !== b.logId) return compareBytes(peerIdToBytes(a.logId), peerIdToBytes(b.logId))
   if (a.counter !== b.counter) return a.counter - b.counter
-  return compareBytes(a.event, b.event)
+  return compareBytes(a.digest, b.digest)
+}
+
+/** A string for each position. */
+export function positionName({ time, logId, counter, digest }: Position): string {
+  return `${time}/${logId}/${counter}/${bytesKey(digest)}`
 }
 
 /** The components of a key, in the order of positions. */
 export function positionParts(position: Position): [bigint, Uint8Array, number, Uint8Array] {
-  return [position.time, peerIdToBytes(position.logId), position.counter, position.event]
+  return [position.time, peerIdToBytes(position.logId), position.counter, position.digest]
 }
 
 /** Reads what `positionParts` gave. */
@@ -55,7 +60,7 @@ export function readPosition(parts: PositionReader): Position {
     time: BigInt(parts.bigint()),
     logId: peerIdFromBytes(parts.bytes()),
     counter: parts.number(),
-    event: parts.bytes(),
+    digest: parts.bytes(),
   }
 }
 

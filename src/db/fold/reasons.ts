@@ -14,6 +14,7 @@ export const REASONS = {
   denied: 16,
   threw: 17,
   limit: 18,
+  skipped: 32,
 } as const
 
 export type ReasonCode = (typeof REASONS)[keyof typeof REASONS]
@@ -31,6 +32,18 @@ const TEXTS: Readonly<Record<ReasonCode, string>> = {
   [REASONS.denied]: 'the write validator refused an event',
   [REASONS.threw]: 'the write validator threw an exception',
   [REASONS.limit]: 'the write validator reached its limits',
+  [REASONS.skipped]: 'skipped by the operator of this host',
+}
+
+/** The reason for programs: a name that keeps its meaning. */
+export type ReasonName = keyof typeof REASONS
+
+const NAMES: Readonly<Record<ReasonCode, ReasonName>> = Object.fromEntries(
+  Object.entries(REASONS).map(([name, code]) => [code, name]),
+) as Record<ReasonCode, ReasonName>
+
+export function reasonName(reason: ReasonCode): ReasonName {
+  return NAMES[reason]
 }
 
 /** The reason for people. */

@@ -1,6 +1,5 @@
-import { bytesKey } from '../../core/bytes.ts'
 import { ThreadsError } from '../../core/errors.ts'
-import type { Position } from './position.ts'
+import { type Position, positionName } from './position.ts'
 import type { FoldRecord, FoldState, InstanceKey } from './state.ts'
 import type { FoldEvent } from './well-formed.ts'
 
@@ -57,7 +56,7 @@ export class RecordLoader {
   }
 
   async load(position: Position): Promise<EventRecord> {
-    const name = `${position.logId}/${position.counter}/${bytesKey(position.event)}`
+    const name = positionName(position)
     const known = this.#loaded.get(name)
     if (known !== undefined) return known
     const record = byInstance(await this.#state.record(position))

@@ -70,6 +70,8 @@ export interface FoldState {
   historyAfter(key: InstanceKey, position: Position, limit: number): Promise<HistoryEntry[]>
   /** The last entries before a position, newest first, at most `limit`. */
   historyBefore(key: InstanceKey, position: Position, limit: number): Promise<HistoryEntry[]>
+  /** The entry of each instance at a position; `undefined` for one that has none there. */
+  historyAt(keys: readonly InstanceKey[], position: Position): Promise<(HistoryEntry | undefined)[]>
   /** All entries of a collection whose time is at or after `since`, in any order. */
   collectionHistory(collection: string, since: bigint): AsyncIterable<HistoryMark>
   /** A record that was folded before. */

@@ -42,6 +42,14 @@ export function createFoldState(options: StoreStateOptions): FoldState {
       const rows = await view.getMany(keys.map((key) => instanceKey(thread, generation, key)))
       return rows.map((row) => (row === undefined ? undefined : decodeInstance(row)))
     },
+    async historyAt(keys, position): Promise<(HistoryEntry | undefined)[]> {
+      const rowKeys = keys.map((key) => historyKey(thread, generation, key, position))
+      const rows = await view.getMany(rowKeys)
+      return rowKeys.map((key, index) => {
+        const row = rows[index]
+        return row === undefined ? undefined : decodeHistoryEntry(key, row)
+      })
+    },
     historyAfter: (key, after, limit) => readHistory({ ...historyRange(thread, generation, key, { after }), limit }),
     historyBefore: (key, before, limit) =>
       readHistory({ ...historyRange(thread, generation, key, { before }), reverse: true, limit }),
@@ -66,12 +74,16 @@ export function foldOperations(
   const operations: Operation[] = []
   const changes: Change[] = []
   for (const instance of result.instances) {
-    operations.push(put(instanceKey(thread, generation, instance.key), encodeInstance(instance.after)))
+    const key = instanceKey(thread, generation, instance.key)
+    operations.push(instance.after === undefined ? { type: 'del', key } : put(key, encodeInstance(instance.after)))
     const change = changeOf(instance)
     if (change !== undefined) changes.push(change)
   }
   for (const { key, entry } of result.history) {
     operations.push(put(historyKey(thread, generation, key, entry.position), encodeHistoryEntry(entry)))
+  }
+  for (const { key, position } of result.withdrawn) {
+    operations.push({ type: 'del', key: historyKey(thread, generation, key, position) })
   }
   for (const refused of result.refusals.put) {
     operations.push(put(refusalKey(thread, generation, refused.position), encodeRefusal(refused)))
@@ -89,13 +101,14 @@ function put(key: Uint8Array, value: Uint8Array): Operation {
 /** The change for readers; `undefined` if the document stays the same. */
 function changeOf({ key, before, after }: InstanceChange): Change | undefined {
   const old = before?.document
-  if (old === undefined && after.document === undefined) return undefined
-  if (old !== undefined && after.document !== undefined && equalBytes(old, after.document)) return undefined
+  const now = after?.document
+  if (old === undefined && now === undefined) return undefined
+  if (old !== undefined && now !== undefined && equalBytes(old, now)) return undefined
   return {
     ...key,
-    kind: kindOf(old, after.document),
+    kind: kindOf(old, now),
     ...(old === undefined ? {} : { before: old }),
-    ...(after.document === undefined ? {} : { after: after.document }),
+    ...(now === undefined ? {} : { after: now }),
   }
 }
 

@@ -2,11 +2,11 @@ import { ThreadsError } from '../../core/errors.ts'
 import type { JudgeRequest } from './judge.ts'
 import { ACCEPTED, decide, type Decision, type JudgedEvent, judgedEvents, refusedWhole } from './judging.ts'
 import { enter, type HistorySource, isDirty, type Lane, newLane } from './lane.ts'
-import { pass } from './pass.ts'
-import { comparePositions, type Position } from './position.ts'
+import { pass, passWithdrawn } from './pass.ts'
+import { comparePositions, type Position, positionName } from './position.ts'
 import { type EventRecord, keyName, RecordLoader, type Touch, touchOf } from './record-events.ts'
 import { REASONS, type ReasonCode } from './reasons.ts'
-import type { FoldIo, HistoryPut, Rejudge } from './io.ts'
+import type { FoldIo, HistoryDelete, HistoryPut, Rejudge } from './io.ts'
 import type { HistoryMark, InstanceKey, RefusedRecord } from './state.ts'
 import { type Stop, Timeline } from './timeline.ts'
 import type { ValidatorEntry } from './validator-list.ts'
@@ -27,6 +27,15 @@ interface Waiting {
   readonly requests: readonly JudgeRequest[]
 }
 
+/** `records` and `marks` in order of position. */
+export interface WalkWork {
+  readonly records: readonly EventRecord[]
+  /** Stored entries to visit; all of those of withdrawn records are among them. */
+  readonly marks: readonly HistoryMark[]
+  readonly rejudge: readonly Rejudge[]
+  readonly withdrawn: readonly EventRecord[]
+}
+
 /** Requests that go to the judge at once, and bytes of documents and patches in them, if one record has not more. */
 const MAX_RUN_REQUESTS = 1000
 const MAX_RUN_BYTES = 4 * 1024 * 1024
@@ -40,6 +49,7 @@ const PAUSE_EVERY = 100
 export class Walk {
   readonly lanes: Map<string, Lane> = new Map()
   readonly history: HistoryPut[] = []
+  readonly removed: HistoryDelete[] = []
   readonly refused: RefusedRecord[] = []
   readonly cleared: Position[] = []
   readonly #io: FoldIo
@@ -47,21 +57,20 @@ export class Walk {
   readonly #timeline: Timeline
   /** Collections all of whose records from a time on are visited. */
   readonly #streamed: ReadonlyMap<string, bigint>
+  /** By `positionName`. */
+  readonly #withdrawn: ReadonlyMap<string, EventRecord>
   readonly #validators = new Map<string, readonly ValidatorEntry[]>()
   #run: Waiting[] = []
   #runNames = new Set<string>()
   #runRequests = 0
   #runBytes = 0
 
-  /** `records` and `marks` in order of position. */
-  constructor(
-    io: FoldIo,
-    work: { records: readonly EventRecord[]; marks: readonly HistoryMark[]; rejudge: readonly Rejudge[] },
-  ) {
+  constructor(io: FoldIo, work: WalkWork) {
     this.#io = io
     this.#source = { state: io.state, loader: new RecordLoader(io.state) }
     this.#timeline = new Timeline(io.state, work.records, work.marks)
     this.#streamed = new Map(work.rejudge.map(({ collection, since }) => [collection, since]))
+    this.#withdrawn = new Map(work.withdrawn.map((record) => [positionName(record.position), record]))
   }
 
   async run(): Promise<void> {
@@ -85,6 +94,8 @@ export class Walk {
   }
 
   async #visit(stop: Stop): Promise<void> {
+    const withdrawn = this.#withdrawn.size === 0 ? undefined : this.#withdrawn.get(positionName(stop.position))
+    if (withdrawn !== undefined) return this.#withdraw(withdrawn, stop)
     const record = stop.record ?? (await this.#source.loader.load(stop.position))
     if (this.#meetsRun(record)) await this.#judgeRun()
     const judged = judgedEvents(record, (collection) => this.#validatorsOf(collection))
@@ -99,6 +110,17 @@ export class Walk {
     this.#wait(visit, judged)
     const full = this.#runRequests >= MAX_RUN_REQUESTS || this.#runBytes >= MAX_RUN_BYTES
     if (full || !this.#foreseen(visit)) await this.#judgeRun()
+  }
+
+  async #withdraw(record: EventRecord, { position, entries }: Stop): Promise<void> {
+    if (this.#meetsRun(record)) await this.#judgeRun()
+    await this.#enter(record, entries.keys(), position)
+    for (const [name, entry] of entries) {
+      const lane = this.#laneOf(name)
+      passWithdrawn(lane, record, entry)
+      this.removed.push({ key: lane.key, position })
+      await this.#follow(lane, position)
+    }
   }
 
   #meetsRun({ touches }: EventRecord): boolean {
@@ -221,8 +243,10 @@ export class Walk {
   }
 }
 
-function keysOf({ touches }: EventRecord): RefusedRecord['keys'] {
-  return [...touches.values()].map(({ key }) => key)
+/** The instances a record names, also if it is refused as a whole and so touches none. */
+function keysOf({ content }: EventRecord): RefusedRecord['keys'] {
+  const keys = (content.events ?? []).map(({ collection, id }) => ({ collection, id }))
+  return [...new Map(keys.map((key) => [keyName(key), key])).values()]
 }
 
 /** All stored entries of a record have the same reason. */

@@ -17,9 +17,14 @@ export interface FoldEvent extends EventData {
 }
 
 /** What a record says; or, where it must be refused whole, why. */
-export type Content =
-  | { readonly kind: 'events'; readonly events: readonly FoldEvent[] }
-  | { readonly kind: 'refused'; readonly reason: ReasonCode }
+export type Content = { readonly kind: 'events'; readonly events: readonly FoldEvent[] } | Refused
+
+export interface Refused {
+  readonly kind: 'refused'
+  readonly reason: ReasonCode
+  /** Events of a record that is well formed all the same. */
+  readonly events?: readonly FoldEvent[]
+}
 
 /**
  * Reads the body of a record; `undefined` stands for one that the thread's read key does not open. A record is well

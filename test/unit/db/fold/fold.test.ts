@@ -171,14 +171,50 @@ test('the first validator of a list holds from the beginning', async () => {
   expect([...world.refusals.values()].map(({ message }) => message)).toEqual(['no'])
 })
 
+describe('a record that is withdrawn', () => {
+  test('leaves nothing behind, where it was all there was', async () => {
+    const world = lockable()
+    const only = recordAt(1, [save('x', { a: 1 })])
+    await world.fold([only])
+    const result = await world.work({ records: [], withdrawn: [only] })
+    expect(result.instances.map(({ after }) => after)).toEqual([undefined])
+    expect([world.rows.size, world.histories.size]).toEqual([0, 0])
+  })
+
+  test('is as if it had never been to the records after it, which are judged again', async () => {
+    const world = lockable()
+    const first = recordAt(1, [save('x', { locked: true })])
+    await world.fold([first, recordAt(2, [save('x', { a: 1 }), save('y', {})]), recordAt(3, [save('z', {})])])
+    expect(world.refusals.size).toBe(1)
+    const result = await world.work({ records: [recordAt(0, [save('x', { b: 1 })])], withdrawn: [first] })
+    expect(documentOf(world, 'Dog/x')).toBe('{"_id":"x","b":1,"a":1}')
+    expect(documentOf(world, 'Dog/y')).toBe('{"_id":"y"}')
+    expect(world.refusals.size).toBe(0)
+    expect(result.instances.map(({ key }) => key.id)).toEqual(['x', 'y'])
+  })
+
+  test('takes its refusal with it', async () => {
+    const world = lockable()
+    const refused = recordAt(2, [save('x', { a: 1 })])
+    await world.fold([recordAt(1, [save('x', { locked: true })]), refused, recordAt(3, [{ id: '' }])])
+    expect(world.refusals.size).toBe(2)
+    await world.work({ records: [], withdrawn: [refused] })
+    expect([...world.refusals.values()].map(({ message }) => message)).not.toContain('it is locked')
+    expect(world.refusals.size).toBe(1)
+  })
+})
+
 test('a fold that could not judge fails as a whole', async () => {
   const world = lockable()
   const down = new ThreadsError('SANDBOX_DOWN', 'the sandbox does not answer')
-  const failing = fold([recordAt(1, [save('x', {})])], [], {
-    state: world,
-    judge: { judge: () => Promise.reject(down) },
-    validators: () => [{ since: 0n, validator: 'any', judge: 'v1' }],
-  })
+  const failing = fold(
+    { records: [recordAt(1, [save('x', {})])] },
+    {
+      state: world,
+      judge: { judge: () => Promise.reject(down) },
+      validators: () => [{ since: 0n, validator: 'any', judge: 'v1' }],
+    },
+  )
   await expect(failing).rejects.toSatisfy((error) => hasCode(error, 'SANDBOX_DOWN'))
 })
 
@@ -186,13 +222,16 @@ test('a long fold pauses', async () => {
   const world = new FoldWorld()
   let pauses = 0
   const records = Array.from({ length: 1000 }, (_, index) => recordAt(index, [save(`${index}`, {})]))
-  await fold(records, [], {
-    state: world,
-    judge: world.judge,
-    validators: () => [],
-    pause: async () => {
-      pauses += 1
+  await fold(
+    { records },
+    {
+      state: world,
+      judge: world.judge,
+      validators: () => [],
+      pause: async () => {
+        pauses += 1
+      },
     },
-  })
+  )
   expect(pauses).toBe(10)
 })

@@ -17,10 +17,10 @@ const positions: fc.Arbitrary<Position> = fc.record({
   time: fc.oneof(fc.bigInt(0n, 3n), fc.bigInt(0n, 2n ** 63n - 1n)),
   logId: fc.constantFrom(0, 1, 127, 128, 255).map(logNumbered),
   counter: fc.oneof(fc.nat(3), fc.maxSafeNat()),
-  event: fc.constantFrom('a', 'b', 'c').map(digestOf),
+  digest: fc.constantFrom('a', 'b', 'c').map(digestOf),
 })
 
-const record = { logId: logNumbered(1), counter: 3, eventCid: CID.createV1(0x71, Digest.create(0x12, digestOf('e'))) }
+const record = { logId: logNumbered(1), counter: 3, cid: CID.createV1(0x71, Digest.create(0x12, digestOf('e'))) }
 
 function eventsAt(...timestamps: bigint[]): { timestamp: bigint }[] {
   return timestamps.map((timestamp) => ({ timestamp }))
@@ -41,7 +41,7 @@ test('a record is at its largest timestamp', () => {
     time: 9n,
     logId: record.logId,
     counter: 3,
-    event: digestOf('e'),
+    digest: digestOf('e'),
   })
 })
 

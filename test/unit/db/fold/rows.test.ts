@@ -26,7 +26,7 @@ const positions = fc.record({
   time: fc.bigInt(0n, 2n ** 63n - 1n),
   logId: fc.nat(255).map(logNumbered),
   counter: fc.maxSafeNat(),
-  event: fc.string().map(digestOf),
+  digest: fc.string().map(digestOf),
 })
 const key = { collection: 'Dog', id: 'a/b\u0000c' }
 
@@ -80,7 +80,7 @@ describe('rows are read back as they were written', () => {
 })
 
 test('the document of a row is not copied', () => {
-  const position = { time: 1n, logId: logNumbered(1), counter: 1, event: digestOf('e') }
+  const position = { time: 1n, logId: logNumbered(1), counter: 1, digest: digestOf('e') }
   const document = utf8('{"_id":"x"}')
   const state = { document, position, hash: documentHash(document), creator: writerNamed('ann'), sinceKept: 0 }
   const row = rows.encodeInstance(state)
@@ -89,7 +89,7 @@ test('the document of a row is not copied', () => {
 
 test('a damaged row is an error, not a crash', () => {
   const corrupt = expect.toSatisfy((error: unknown) => hasCode(error, 'STORE_CORRUPT'))
-  const position = { time: 1n, logId: logNumbered(1), counter: 1, event: digestOf('e') }
+  const position = { time: 1n, logId: logNumbered(1), counter: 1, digest: digestOf('e') }
   const historyKey = rows.historyKey(1, 2, key, position)
   expect(() => rows.decodeInstance(new Uint8Array(10))).toThrow(corrupt)
   expect(() => rows.decodeHistoryEntry(historyKey, Uint8Array.of(99, 0))).toThrow(corrupt)

@@ -21,7 +21,7 @@ async function foldInto(
   world: FoldWorld,
   work: { records: readonly FoldRecord[]; rejudge: readonly Rejudge[] },
 ): Promise<{ result: FoldResult; changes: Change[] }> {
-  const result = await fold(work.records, work.rejudge, {
+  const result = await fold(work, {
     state: createFoldState({
       view: store,
       thread: THREAD,
