@@ -44,7 +44,23 @@ const publicKeys = new BoundedCache<string, KeyObject>(CACHED_KEYS)
 /** By array, not by content: keys of threads are used again, those of bodies never. */
 const secretKeys = new BoundedCache<Uint8Array, KeyObject>(CACHED_KEYS)
 
-export const randomBytes: Random = (length) => randomFillSync(new Uint8Array(length))
+/** Asking the platform costs a few microseconds, whatever the number of bytes: small draws share one. */
+const pool = new Uint8Array(4096)
+const MAX_POOLED_BYTES = 64
+let pooled = 0
+
+export const randomBytes: Random = (length) => {
+  if (length > MAX_POOLED_BYTES) return randomFillSync(new Uint8Array(length))
+  if (pooled < length) {
+    randomFillSync(pool)
+    pooled = pool.length
+  }
+  const drawn = copyBytes(pool, pooled - length, pooled)
+  // What was handed out may be a key: it stays in no other place.
+  pool.fill(0, pooled - length, pooled)
+  pooled -= length
+  return drawn
+}
 
 export function sha256(bytes: Uint8Array): Uint8Array {
   // Twice as fast as asking for a buffer.

@@ -1,8 +1,9 @@
 /** An event as three blocks: the event links header and body; the header holds the key of the body. */
 import type { CID } from 'multiformats/cid'
 import { EMPTY_BYTES } from './bytes.ts'
-import { canonicalise, cidOf, encode } from './cbor.ts'
+import { canonicalise, cidOf } from './cbor.ts'
 import { CborReader, unknownKey } from './cbor-reader.ts'
+import { byteStringNode, CborWriter } from './cbor-writer.ts'
 import type { Random } from './clock.ts'
 import { ThreadsError } from './errors.ts'
 import { open, SYMMETRIC_KEY_BYTES, type SymmetricKey, seal } from './symmetric.ts'
@@ -30,9 +31,11 @@ export interface EventLinks {
 /** Encrypts a body, which must be canonical CBOR, with a key of its own. */
 export function sealEvent(body: Uint8Array, readKey: SymmetricKey, random: Random): SealedEvent {
   const bodyKey = random(SYMMETRIC_KEY_BYTES)
-  const bodyNode = encode(seal(bodyKey, body, random))
-  const headerNode = encode(seal(readKey, encode({ key: bodyKey }), random))
-  const eventNode = encode({ body: cidOf(bodyNode), header: cidOf(headerNode) })
+  const bodyNode = byteStringNode(seal(bodyKey, body, random))
+  const header = new CborWriter().map(1).text('key').bytes(bodyKey).finish()
+  const headerNode = byteStringNode(seal(readKey, header, random))
+  const links = new CborWriter().map(2).text('body').link(cidOf(bodyNode)).text('header').link(cidOf(headerNode))
+  const eventNode = links.finish()
   return { eventNode, headerNode, bodyNode, eventCid: cidOf(eventNode) }
 }
 

@@ -2,8 +2,9 @@
 import { base64pad } from 'multiformats/bases/base64'
 import { CID } from 'multiformats/cid'
 import { textOfUtf8 } from './bytes.ts'
-import { decode, encode } from './cbor.ts'
+import { decode } from './cbor.ts'
 import { CborReader, unknownKey } from './cbor-reader.ts'
+import { CborWriter } from './cbor-writer.ts'
 import { ThreadsError } from './errors.ts'
 import { type JsonValue, jsonText } from './json-text.ts'
 
@@ -29,19 +30,21 @@ export interface EventData {
 
 /** Canonical CBOR. Throws INVALID_ARGUMENT for an unknown type or a timestamp out of the range of 64 bits. */
 export function encodeEvents(events: readonly EventData[]): Uint8Array {
-  const patches = events.map(({ id, type, patch, timestamp, collection, instanceId }) => ({
-    iD: id,
-    patch: { type: typeNumber(type), jSONPatch: patch ?? null, instanceID: instanceId },
-    timestamp,
-    collectionName: collection,
-  }))
-  return encode({ patches })
+  const writer = new CborWriter().map(1).text('patches').array(events.length)
+  for (const { id, type, patch, timestamp, collection, instanceId } of events) {
+    writer.map(4).text('iD').text(id).text('patch').map(3).text('type').integer(typeNumber(type)).text('jSONPatch')
+    if (patch === undefined) writer.null()
+    else writer.bytes(patch)
+    writer.text('instanceID').text(instanceId)
+    writer.text('timestamp').integer(timestamp).text('collectionName').text(collection)
+  }
+  return writer.finish()
 }
 
-function typeNumber(type: EventType): number {
+function typeNumber(type: EventType): bigint {
   const number = EVENT_TYPES.findIndex((name) => name === type)
   if (number < 0) throw new ThreadsError('INVALID_ARGUMENT', 'unknown operation type')
-  return number
+  return BigInt(number)
 }
 
 /** Reads what any version of go-threads wrote. Throws INVALID_RECORD. */

@@ -15,12 +15,17 @@ const BLOCK_CID_BYTES: number = PREFIX_BYTES + DIGEST_BYTES
 
 /** The CID of a canonical block. Blocks that come from others go through `canonicalise` first. */
 export function cidOf(block: Uint8Array): CID {
+  return cidOfDigest(sha256(block))
+}
+
+/** The CID of a block by its SHA-256. */
+export function cidOfDigest(digest: Uint8Array): CID {
   const bytes = new Uint8Array(BLOCK_CID_BYTES)
   bytes[0] = VERSION
   bytes[1] = DAG_CBOR
   bytes[2] = SHA2_256
   bytes[3] = DIGEST_BYTES
-  bytes.set(sha256(block), PREFIX_BYTES)
+  bytes.set(digest, PREFIX_BYTES)
   return blockCid(bytes)
 }
 

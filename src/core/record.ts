@@ -1,8 +1,9 @@
 /** A record: the signed link of a log, in an envelope that the service key opens. */
 import type { CID } from 'multiformats/cid'
 import { concatBytes, EMPTY_BYTES, equalBytes } from './bytes.ts'
-import { canonicalise, cidOf, encode } from './cbor.ts'
+import { canonicalise, cidOf } from './cbor.ts'
 import { CborReader, unknownKey } from './cbor-reader.ts'
+import { byteStringNode, CborWriter } from './cbor-writer.ts'
 import type { Random } from './clock.ts'
 import { ThreadsError } from './errors.ts'
 import { byteStringOf, decodeEvent, type EventBlocks, type EventLinks } from './event-block.ts'
@@ -79,8 +80,13 @@ export function sealRecord(contents: RecordContents): SealedRecord {
   const { event, prev, logKey, author, serviceKey, random } = contents
   const pubKey = author.encoded
   const sig = logKey.sign(signedMessage(event, prev, pubKey))
-  const plaintext = encode({ sig, ...(prev === undefined ? {} : { prev }), block: event, pubKey })
-  const recordNode = encode(seal(serviceKey, plaintext, random))
+  const writer = new CborWriter()
+    .map(prev === undefined ? 3 : 4)
+    .text('sig')
+    .bytes(sig)
+  if (prev !== undefined) writer.text('prev').link(prev)
+  const plaintext = writer.text('block').link(event).text('pubKey').bytes(pubKey).finish()
+  const recordNode = byteStringNode(seal(serviceKey, plaintext, random))
   return { recordNode, cid: cidOf(recordNode) }
 }
 
