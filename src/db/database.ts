@@ -1,7 +1,9 @@
+import type { CID } from 'multiformats/cid'
 import type { Caller } from '../core/caller.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import { ThreadsError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
+import type { LogId } from '../core/peer-id.ts'
 import type { ThreadId } from '../core/thread-id.ts'
 import type { App, FoldContext, FoldOutcome, Net, OwnedThread, ThreadRecord } from '../net/index.ts'
 import type { HostStore } from '../store/host-store.ts'
@@ -16,15 +18,21 @@ import type {
   Collection,
   CollectionConfig,
   CollectionInfo,
+  ConflictOptions,
+  ConflictPage,
   Database,
   DbInfo,
   ListenFilter,
   ReadTransaction,
   Refusal,
+  RefusalOptions,
   Update,
+  WaitingOptions,
+  WaitingRecord,
   WriteTransaction,
 } from './index.ts'
 import { listen } from './listen.ts'
+import { Operator } from './operator.ts'
 import type { ResolvedDbOptions } from './options.ts'
 import { InstanceReader } from './reader.ts'
 import { listRefusals } from './refusals.ts'
@@ -52,6 +60,7 @@ export class ThreadDatabase implements Database, App {
   readonly #folder: Folder
   readonly #collections: CollectionRegistry
   readonly #author: Author
+  readonly #operator: Operator
   readonly #writeLock: WriteLock
   readonly #closing = new AbortController()
   #definition: { appData: unknown; definition: DatabaseDefinition } | undefined
@@ -73,6 +82,9 @@ export class ThreadDatabase implements Database, App {
     this.#collections = collections
     const definition = (): DatabaseDefinition => this.definition
     this.#author = new Author({ identity: net.identity, collections, sandbox, clock, random, definition })
+    const { maxClockDriftMs } = options
+    const shared = { thread, folder: this.#folder, writeLock: this.#writeLock, definition }
+    this.#operator = new Operator({ ...shared, clock, logger, maxClockDriftMs })
   }
 
   get thread(): OwnedThread {
@@ -178,9 +190,25 @@ export class ThreadDatabase implements Database, App {
     )
   }
 
-  async refusals(): Promise<Refusal[]> {
+  async refusals(options: RefusalOptions = {}): Promise<Refusal[]> {
     const { thread } = this.#components
-    return listRefusals(thread.reads, { thread: thread.number, generation: this.definition.generation })
+    return listRefusals(thread.reads, { thread: thread.number, generation: this.definition.generation }, options)
+  }
+
+  waiting(options: WaitingOptions = {}): Promise<WaitingRecord[]> {
+    return this.#operator.waiting(options)
+  }
+
+  admit(logId: LogId, options: CallOptions = {}): Promise<void> {
+    return this.#operator.admit(logId, options)
+  }
+
+  skip(logId: LogId, recordId: CID, options: CallOptions = {}): Promise<void> {
+    return this.#operator.skip(logId, recordId, options)
+  }
+
+  conflicts(collection: string, path: string, options: ConflictOptions = {}): Promise<ConflictPage> {
+    return this.#onSnapshot(placeOf(collection, options), (reader) => reader.conflicts(path, options))
   }
 
   /** Finishes changes of collections that a crash or a failed write cut off. */

@@ -4,6 +4,7 @@
  */
 import type { CollectionInfo } from './index.ts'
 import { ThreadsError } from '../core/errors.ts'
+import type { Decisions } from './decisions.ts'
 import type { ValidatorEntry } from './fold/validator-list.ts'
 import type { IndexDefinition } from './indexes/definition.ts'
 
@@ -29,6 +30,8 @@ export interface DatabaseDefinition {
   readonly collections: readonly CollectionDefinition[]
   /** Rules of judging of every collection that ever had one; they outlive the collection. */
   readonly validators: readonly { readonly collection: string; readonly list: readonly ValidatorEntry[] }[]
+  /** Absent as long as there are none. */
+  readonly decisions?: Decisions
 }
 
 export function newDefinition(name: string): DatabaseDefinition {

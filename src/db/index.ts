@@ -1,10 +1,14 @@
+import type { CID } from 'multiformats/cid'
 import type { AbortOptions } from '../core/abort.ts'
 import type { Address } from '../core/address.ts'
 import type { Caller } from '../core/caller.ts'
 import type { PrivateKey, PublicKey } from '../core/keys.ts'
+import type { LogId } from '../core/peer-id.ts'
 import type { ThreadId } from '../core/thread-id.ts'
 import type { ThreadKey } from '../core/thread-key.ts'
+import type { WaitReason } from '../net/index.ts'
 import type { ChangeKind } from '../store/commit.ts'
+import type { ReasonName } from './fold/reasons.ts'
 import type { Query } from './query/query.ts'
 
 export { createDb } from './databases.ts'
@@ -109,8 +113,25 @@ export interface Database {
    * Ends when the database is deleted. Throws UPDATES_LOST if the listener falls further behind than the journal is kept.
    */
   listen(filters?: readonly ListenFilter[], options?: CallOptions): AsyncIterable<Update>
-  /** Records whose events have no effect here, and why; newest last. */
-  refusals(): Promise<Refusal[]>
+  /** Records whose events have no effect here, and why; newest first. */
+  refusals(options?: RefusalOptions): Promise<Refusal[]>
+  /** Logs that stand before a record that is not folded yet, by log id. */
+  waiting(options?: WaitingOptions): Promise<WaitingRecord[]>
+  /**
+   * Takes in the records of a log that are here and wait because they are ahead of this host's clock. This cannot be
+   * undone. Records more than a day ahead go on waiting. Throws NOT_WAITING, CLOCK_SKEW if the first is one of these.
+   */
+  admit(logId: LogId, options?: CallOptions): Promise<void>
+  /**
+   * Gives a record up that keeps its log waiting because it cannot be judged or folded: it is refused, for ever, and the
+   * log goes on. Hosts that could judge it may show other documents from then on. Throws NOT_WAITING, TOO_LARGE.
+   */
+  skip(logId: LogId, recordId: CID, options?: CallOptions): Promise<void>
+  /**
+   * Values of a unique index that several documents have, as the caller may see them: two hosts may write equal values
+   * at once. Throws COLLECTION_NOT_FOUND, INVALID_INDEX.
+   */
+  conflicts(collection: string, path: string, options?: ConflictOptions): Promise<ConflictPage>
 }
 
 export interface CollectionReader {
@@ -166,9 +187,66 @@ export interface Update {
   readonly document: DocumentBytes | undefined
 }
 
+export interface RefusalOptions extends AbortOptions {
+  /** 1 to 1,000, which is the default. */
+  limit?: number
+  /** Position of a refusal: only older ones, the nearest of them. */
+  before?: Uint8Array
+  /** Position of a refusal: only newer ones, the nearest of them. Not with `before`. */
+  after?: Uint8Array
+}
+
 export interface Refusal {
-  readonly logId: string
+  readonly logId: LogId
   readonly counter: number
+  readonly recordId: CID
+  /** In ns since 1970. */
+  readonly time: bigint
+  readonly code: ReasonName
+  /** For people. */
   readonly reason: string
+  /** What the record names; nothing if it is not well formed. */
   readonly documents: readonly { collection: string; id: string }[]
+  /** Its place among the refusals. */
+  readonly position: Uint8Array
+}
+
+export interface WaitingOptions extends AbortOptions {
+  /** 1 to 1,000, which is the default. */
+  limit?: number
+  /** Only logs behind this one. */
+  after?: LogId
+}
+
+export interface WaitingRecord {
+  readonly logId: LogId
+  readonly counter: number
+  /** Absent if the record cannot be read. */
+  readonly recordId: CID | undefined
+  /** Records of the log that wait, this one included. */
+  readonly records: number
+  readonly reason: WaitReason
+  /** In ms since 1970; after a restart, the time of the restart. */
+  readonly sinceMs: number
+}
+
+export interface ConflictOptions extends CallOptions {
+  /** 1 to 1,000, which is the default. A few more may come. */
+  limit?: number
+  /** The `next` of the page before. */
+  after?: Uint8Array
+}
+
+export interface ConflictPage {
+  /** In order of value. A page may be short, or empty, and yet have a next one. */
+  readonly conflicts: readonly Conflict[]
+  /** Absent on the last page. */
+  readonly next: Uint8Array | undefined
+}
+
+export interface Conflict {
+  /** JSON. */
+  readonly value: string
+  /** The first 1,000 documents that have the value, by id. */
+  readonly ids: readonly string[]
 }

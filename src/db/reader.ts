@@ -2,7 +2,9 @@ import type { Caller } from '../core/caller.ts'
 import { ThreadsError } from '../core/errors.ts'
 import type { ReadView } from '../store/ordered-store.ts'
 import type { CollectionDefinition } from './definition.ts'
-import type { CollectionReader, DocumentBytes } from './index.ts'
+import type { CollectionReader, ConflictOptions, ConflictPage, DocumentBytes } from './index.ts'
+import { findConflicts } from './indexes/conflicts.ts'
+import { pageLimit } from './page.ts'
 import { find } from './query/find.ts'
 import type { Query } from './query/query.ts'
 import { documentOfInstance, instanceKey } from './rows.ts'
@@ -47,6 +49,18 @@ export class InstanceReader implements CollectionReader {
     const document = await this.served(id)
     if (document === undefined) throw new ThreadsError('INSTANCE_NOT_FOUND', 'instance not found')
     return document
+  }
+
+  /** Throws INVALID_INDEX if there is no unique index of the path, or not yet. */
+  async conflicts(path: string, { limit, after }: ConflictOptions): Promise<ConflictPage> {
+    const { view, thread, generation } = this.#components
+    const { name, indexes } = this.#components.collection()
+    const index = indexes.find(({ fields, unique }) => unique && fields[0]?.path === path)
+    if (index === undefined) throw new ThreadsError('INVALID_INDEX', `collection has no unique index on ${path}`)
+    if (!index.ready) throw new ThreadsError('INVALID_INDEX', `the index on ${path} is being built`)
+    const place = { view, thread, generation, collection: name }
+    const serve = (documents: readonly Uint8Array[]) => this.#serve(documents)
+    return findConflicts(index, place, { limit: pageLimit(limit), after, serve })
   }
 
   /** The stored document, whoever asks. */

@@ -7,7 +7,7 @@ const DAY_MS = 86_400_000
 const RELEASE_MS: number = Date.UTC(2026, 0, 1)
 
 /** How far stamps may run ahead of this host's clock before it stops writing. */
-const MAX_AHEAD_MS = DAY_MS
+export const MAX_AHEAD_MS: number = DAY_MS
 
 /**
  * Time of the next record written here, in ns: after everything that was folded before, so that cause comes before

@@ -9,6 +9,7 @@ import type {
   Collection,
   CollectionConfig,
   CollectionInfo,
+  ConflictPage,
   Database,
   Databases,
   DbInfo,
@@ -19,6 +20,7 @@ import type {
   ReadTransaction,
   Refusal,
   Update,
+  WaitingRecord,
   WriteTransaction,
 } from '../../src/db/index.ts'
 
@@ -161,6 +163,22 @@ export class FakeDatabase implements Database {
 
   async refusals(): Promise<Refusal[]> {
     return []
+  }
+
+  async waiting(): Promise<WaitingRecord[]> {
+    return []
+  }
+
+  async conflicts(): Promise<ConflictPage> {
+    return { conflicts: [], next: undefined }
+  }
+
+  admit(): Promise<void> {
+    return this.skip()
+  }
+
+  async skip(): Promise<void> {
+    throw new ThreadsError('NOT_WAITING', 'no log waits')
   }
 
   /** Ends the listeners. */

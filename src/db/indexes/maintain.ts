@@ -147,7 +147,7 @@ async function documentsAfter(
 }
 
 /** Stands for the values of a document in an index; `undefined` if one is missing. Equal values, equal texts. */
-function uniqueValue(index: IndexDefinition, document: Document): string | undefined {
+export function uniqueValue(index: IndexDefinition, document: Document): string | undefined {
   let text = ''
   for (const { path } of index.fields) {
     const value = valueAt(document, path)

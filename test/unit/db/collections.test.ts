@@ -113,8 +113,8 @@ describe('the first validator of a collection', () => {
     expect(await indexEntries(host)).toBe(1)
     const refusals = await database.refusals()
     expect(refusals.map(({ counter, reason }) => ({ counter, reason }))).toEqual([
-      { counter: 2, reason: 'app denied net record body: no x' },
       { counter: 3, reason: 'app denied net record body: no x' },
+      { counter: 2, reason: 'app denied net record body: no x' },
     ])
     await expect.poll(() => updates.length).toBe(3)
     expect(updates.map(({ kind, id }) => `${kind} ${id}`).toSorted()).toEqual([
@@ -167,7 +167,7 @@ describe('a later validator', () => {
       await host.net.addRecord(database.id, log.id, log.record([{ type: 'save', id, patch: patch(name), atMs }]))
     }
     expect(await idsOf(notes)).toEqual(['x', 'y'])
-    expect((await database.refusals()).map(({ counter }) => counter)).toEqual([1, 4])
+    expect((await database.refusals()).map(({ counter }) => counter)).toEqual([4, 1])
   })
 })
 
