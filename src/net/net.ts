@@ -65,8 +65,9 @@ export async function createNet(components: NetComponents, options: NetOptions =
   const threads = new Threads(store.reads)
   for (const state of await threads.load()) await deleteThreadRows(store, state)
   const addresses = await PeerAddresses.load(store)
-  const host =
-    components.network?.host ?? (await createPeerHost({ ...resolved, privateKey: components.privateKey, logger }))
+  const { network, privateKey } = components
+  const onAddresses: PeerAddresses['hear'] = (peer, told) => addresses.hear(peer, told)
+  const host = network?.host ?? (await createPeerHost({ ...resolved, privateKey, logger, onAddresses }))
   for (const [peer, known] of addresses.all()) host.remember(peer, known)
   return new HostNet({ ...components, logger, threads, host, addresses }, resolved)
 }
@@ -110,7 +111,8 @@ class HostNet implements Net {
     const shared = { hostId, threads, writer, receiver: this.#receiver, records: this.#records, journal }
     const replica = new HostReplica(shared, options)
     const network = { host: components.host, ...(components.network && { link: components.network.link }) }
-    this.#replication = createReplication({ replica, ...network, clock, random, logger }, options)
+    const onAnswer = (peer: PeerId): void => void this.#keepAddresses(peer)
+    this.#replication = createReplication({ replica, ...network, clock, random, logger, onAnswer }, options)
     const { signal } = this.#stopping
     this.#pulls = new FirstPulls({ replication: this.#replication, writer, logger, signal })
     this.#owned = { membership: this.#membership, writer, pulls: this.#pulls, random, options, store }
@@ -342,6 +344,16 @@ class HostNet implements Net {
     if (transport === undefined) return
     this.#components.host.remember(peer, [transport])
     await this.#components.addresses.add(peer, transport)
+  }
+
+  async #keepAddresses(peer: PeerId): Promise<void> {
+    const { addresses, host, logger } = this.#components
+    try {
+      const known = await addresses.keep(peer)
+      if (known.length > 0) host.remember(peer, known)
+    } catch (error) {
+      logger.debug({ peer, error }, 'could not store the addresses of a peer')
+    }
   }
 
   #pullInBackground(id: ThreadId): void {

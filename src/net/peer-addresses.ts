@@ -1,17 +1,32 @@
 import { type Address, addressFromBytes, addressToBytes } from '../core/address.ts'
+import { BoundedCache } from '../core/bounded-cache.ts'
 import { decode, encode } from '../core/cbor.ts'
 import { type PeerId, peerIdFromBytes } from '../core/peer-id.ts'
 import type { HostStore } from '../store/host-store.ts'
 import { KeyReader, rowRange } from '../store/key-codec.ts'
 import { peerRowKey } from './rows.ts'
 
-/** Addresses kept of one peer; the oldest goes first. */
+/** Addresses kept of one peer, of each kind; of those given, the oldest goes first. */
 const MAX_ADDRESSES = 16
+/** Peers of which addresses are stored that no user gave. */
+const MAX_PEERS = 10_000
+/** Peers of which it is known, in memory, where they say that they listen. */
+const MAX_TOLD = 10_000
 
-/** Transport addresses that users gave for peers. Logs name peers only by id, so these must outlive a restart. */
+interface Known {
+  /** By users. */
+  readonly given: readonly Address[]
+  /** By the peer itself, when it was last heard of. */
+  readonly told: readonly Address[]
+}
+
+const NOTHING: Known = { given: [], told: [] }
+
+/** Where peers are found. Logs name peers only by id, so this must outlive a restart. */
 export class PeerAddresses {
   readonly #store: HostStore
-  readonly #known = new Map<PeerId, Address[]>()
+  readonly #known = new Map<PeerId, Known>()
+  readonly #told = new BoundedCache<PeerId, readonly Address[]>(MAX_TOLD)
 
   private constructor(store: HostStore) {
     this.#store = store
@@ -20,23 +35,42 @@ export class PeerAddresses {
   static async load(store: HostStore): Promise<PeerAddresses> {
     const book = new PeerAddresses(store)
     for await (const [key, value] of store.reads.entries(rowRange('p'))) {
-      const peer = peerIdFromBytes(new KeyReader(key).bytes())
-      const addresses = (decode(value) as Uint8Array[]).map((address) => addressFromBytes(address))
-      book.#known.set(peer, addresses)
+      book.#known.set(peerIdFromBytes(new KeyReader(key).bytes()), decodeKnown(value))
     }
     return book
   }
 
-  all(): Iterable<[PeerId, Address[]]> {
-    return this.#known
+  /** Those given come first. */
+  *all(): Iterable<[PeerId, Address[]]> {
+    for (const [peer, known] of this.#known) yield [peer, allOf(known)]
   }
 
+  /** Stores an address that a user gave. */
   async add(peer: PeerId, address: Address): Promise<void> {
-    const known = this.#known.get(peer) ?? []
-    if (known.includes(address)) return
-    const addresses = [...known, address].slice(-MAX_ADDRESSES)
-    this.#known.set(peer, addresses)
-    const value = encode(addresses.map((each) => addressToBytes(each)))
+    const known = this.#known.get(peer) ?? NOTHING
+    if (known.given.includes(address)) return
+    await this.#put(peer, { ...known, given: [...known.given, address].slice(-MAX_ADDRESSES) })
+  }
+
+  /** Notes where a peer, which may be a stranger, says that it listens. */
+  hear(peer: PeerId, addresses: readonly Address[]): void {
+    this.#told.set(peer, addresses.slice(0, MAX_ADDRESSES))
+  }
+
+  /** Stores where a peer of a thread says that it listens, if that has changed. Answers all that is known of it. */
+  async keep(peer: PeerId): Promise<Address[]> {
+    const told = this.#told.get(peer) ?? []
+    const before = this.#known.get(peer)
+    const known = told.length === 0 ? (before ?? NOTHING) : { ...(before ?? NOTHING), told }
+    const isNew = known.told.join() !== (before ?? NOTHING).told.join()
+    if (isNew && (before !== undefined || this.#known.size < MAX_PEERS)) await this.#put(peer, known)
+    return allOf(known)
+  }
+
+  async #put(peer: PeerId, known: Known): Promise<void> {
+    const before = this.#known.get(peer)
+    this.#known.set(peer, known)
+    const value = encodeKnown(known)
     try {
       await this.#store.committer.submit({
         thread: 0,
@@ -46,11 +80,23 @@ export class PeerAddresses {
       })
     } catch (error) {
       // Not known, so that it is stored when it is given again.
-      this.#known.set(
-        peer,
-        (this.#known.get(peer) ?? []).filter((each) => each !== address),
-      )
+      if (this.#known.get(peer) === known) this.#known.set(peer, before ?? NOTHING)
       throw error
     }
   }
+}
+
+function allOf({ given, told }: Known): Address[] {
+  return [...new Set([...given, ...told])]
+}
+
+function encodeKnown({ given, told }: Known): Uint8Array {
+  return encode({ given: given.map(addressToBytes), told: told.map(addressToBytes) })
+}
+
+function decodeKnown(value: Uint8Array): Known {
+  const row = decode(value) as Uint8Array[] | { given: Uint8Array[]; told: Uint8Array[] }
+  // An older form: those given only.
+  const { given, told } = Array.isArray(row) ? { given: row, told: [] } : row
+  return { given: given.map(addressFromBytes), told: told.map(addressFromBytes) }
 }

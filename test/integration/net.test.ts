@@ -11,8 +11,12 @@ import { createNet, type Net, type NetOptions, type ThreadInfo, type ThreadRecor
 import { createHandlers, type Handlers } from '../../src/net/protocol/handlers/handlers.ts'
 import type { PushLogRequest } from '../../src/net/protocol/messages.ts'
 import { servePeers } from '../../src/net/protocol/server.ts'
+import { PeerAddresses } from '../../src/net/peer-addresses.ts'
 import { openHostStore } from '../../src/store/host-store.ts'
+import { openMemoryStore } from '../../src/store/memory-store.ts'
 import { FakeReplica, newPeer } from '../support/fake-replica.ts'
+import { freePorts } from '../support/daemon.ts'
+import { startHost } from '../support/host.ts'
 import { newHost } from '../support/peer-host.ts'
 
 /** A host that learns nothing from the calls of its peers, as go-threads. */
@@ -97,6 +101,23 @@ describe('a thread', () => {
     for (let count = 0; count < 3; count++) await a.createRecord(info.id, encode({ count }))
     await watching
     expect(new Set(seen.map((record) => record.cid.toString())).size).toBe(4)
+  })
+
+  it('goes on after the host it was joined at has moved, which no user told of the joiner', async () => {
+    const privateKey = generateKey(randomBytes)
+    const backend = await openMemoryStore()
+    const [before, after] = (await freePorts(2)) as [number, number]
+    const host = await startHost({ privateKey, backend, port: before })
+    await using joiner = await startHost()
+    const info = await host.net.createThread(newThreadId('raw', randomBytes))
+    await joiner.net.addThread(addressOf(info), { key: info.key })
+    await expect.poll(async () => [...(await PeerAddresses.load(host.store)).all()].length, TIMEOUT).toBe(1)
+    await host[Symbol.asyncDispose]()
+    await using moved = await startHost({ privateKey, backend, port: after })
+    await moved.net.createRecord(info.id, encode({ count: 0 }))
+    await expect.poll(() => counters(joiner.net, info), TIMEOUT).toEqual([0, 1])
+    await joiner.net.createRecord(info.id, encode({ count: 1 }))
+    await expect.poll(() => counters(moved.net, info), TIMEOUT).toEqual([1, 1])
   })
 
   it('is kept by a replicator without the read key', async () => {

@@ -42,6 +42,8 @@ export interface PeerHostOptions {
   /** Take part in topics. @default false */
   readonly gossip?: boolean
   readonly logger: Logger
+  /** Is called with the addresses at which a peer, which may be a stranger, says that it listens. */
+  readonly onAddresses?: (this: void, peer: PeerId, addresses: readonly Address[]) => void
 }
 
 /** Must take the stream over in the same tick. */
@@ -75,7 +77,7 @@ export interface PeerHost {
 
 /** Makes a host; nothing is reached, and nobody reaches it, before it is started. */
 export async function createPeerHost(options: PeerHostOptions): Promise<PeerHost> {
-  const { announce, gossip = false, listen, logger, maxConnections, privateKey } = options
+  const { announce, gossip = false, listen, logger, maxConnections, onAddresses, privateKey } = options
   const pubsub = gossip ? await createPubsub() : undefined
   const node = await createLibp2p({
     start: false,
@@ -92,6 +94,11 @@ export async function createPeerHost(options: PeerHostOptions): Promise<PeerHost
     },
     logger: libp2pLogger(logger),
   })
+  if (onAddresses !== undefined) {
+    node.addEventListener('peer:identify', ({ detail: { peerId, listenAddrs } }) => {
+      onAddresses(parsePeerId(peerId.toString()), listenAddrs.slice(0, MAX_PEER_ADDRESSES).flatMap(transportOf))
+    })
+  }
   return new Libp2pHost(node, { id: peerIdOf(privateKey.publicKey), listen, pubsub })
 }
 
@@ -178,6 +185,16 @@ class Libp2pHost implements PeerHost {
     const multiaddrs = [...addresses, ...(this.#remembered.get(peer) ?? [])].map(toMultiaddr)
     if (multiaddrs.length > 0) await this.#node.peerStore.merge(target, { multiaddrs })
     return target
+  }
+}
+
+/** Peers may listen in ways that are not known here. */
+function transportOf(address: Multiaddr): Address[] {
+  try {
+    const transport = dialPartOf(parseAddress(address.toString()))
+    return transport === undefined ? [] : [transport]
+  } catch {
+    return []
   }
 }
 

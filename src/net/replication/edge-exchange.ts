@@ -20,6 +20,8 @@ export interface EdgeExchangeComponents {
   readonly puller: Puller
   readonly clock: Clock
   readonly logger: Logger
+  /** Is called when a peer has answered. */
+  readonly onAnswer?: ((this: void, peer: PeerId) => void) | undefined
   /** Ends all exchanges. */
   readonly signal: AbortSignal
 }
@@ -90,12 +92,13 @@ export class EdgeExchange {
   }
 
   async #exchangeAll(peer: PeerId, threads: readonly ThreadId[]): Promise<void> {
-    const { book, logger } = this.#components
+    const { book, logger, onAnswer } = this.#components
     try {
       for (let at = 0; at < threads.length; at += THREADS_PER_CALL) {
         await this.#exchange(peer, threads.slice(at, at + THREADS_PER_CALL))
       }
       book.reached(peer)
+      onAnswer?.(peer)
     } catch (error) {
       if (!(error instanceof ThreadsError)) throw error
       if (hasCode(error, 'PEER_UNREACHABLE')) book.failed(peer)

@@ -29,6 +29,8 @@ export interface ReplicationComponents {
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
+  /** Is called when a peer of a thread has compared edges. */
+  readonly onAnswer?: (this: void, peer: PeerId) => void
 }
 
 /** How this host calls its peers, and they call it. */

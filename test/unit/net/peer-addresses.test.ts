@@ -24,6 +24,25 @@ describe('addresses of peers', () => {
     expect(known.get(peers[1])).toEqual([address(1)])
   })
 
+  it('that a peer tells stand behind those given, the last it told, and are kept of peers of threads only', async () => {
+    const test = await openTestStore()
+    const book = await PeerAddresses.load(test.host)
+    const [peer, stranger] = [newPeer().id, newPeer().id]
+    await book.add(peer, address(1))
+    book.hear(peer, [address(2), address(3)])
+    book.hear(stranger, [address(9)])
+    expect(await book.keep(peer)).toEqual([address(1), address(2), address(3)])
+    const many = Array.from({ length: 20 }, (_, port) => address(port + 1))
+    book.hear(peer, many)
+    expect(await book.keep(peer)).toEqual(many.slice(0, 16))
+    book.hear(peer, [address(4)])
+    expect(await book.keep(peer)).toEqual([address(1), address(4)])
+    await test.host.close()
+    const reopened = await PeerAddresses.load(await test.restart())
+    expect([...reopened.all()]).toEqual([[peer, [address(1), address(4)]]])
+    expect(await reopened.keep(peer)).toEqual([address(1), address(4)])
+  })
+
   it('that could not be stored are stored when they are given again', async () => {
     const test = await openTestStore()
     const book = await PeerAddresses.load(test.host)
