@@ -7,6 +7,9 @@ import { MAX_REPLY_BYTES } from '../constants.ts'
 import type { GetRecordsReply, GetRecordsRequest, LogOffset, LogRecords } from '../messages.ts'
 import { checkServiceKey, type HandlerContext } from './context.ts'
 
+/** Ids, key, head and counter of a log, and the frame around them. */
+const MAX_LOG_BYTES = 256
+
 /** Records of one log that the caller lacks. */
 interface Missing {
   readonly log: PeerLog
@@ -72,12 +75,13 @@ async function collect(
   let count = pullRecords
   for (const [index, { log, after, limit }] of missing.entries()) {
     const waiting = missing.length - index
+    const about = bytesAbout(log)
     const records = await replica.recordsAfter(threadId, log.id, {
       counter: after,
       maxRecords: Math.min(limit, Math.ceil(count / waiting)),
-      maxBytes: Math.ceil(bytes / waiting),
+      maxBytes: Math.max(1, Math.ceil(bytes / waiting) - about),
     })
-    const size = records.reduce((sum, record) => sum + bytesOf(record), 0)
+    const size = records.reduce((sum, record) => sum + bytesOf(record), about)
     const fits = size <= bytes || entries.length === 0
     if (records.length === 0 || !fits) continue
     entries.push({ logId: log.id, records, log })
@@ -86,6 +90,11 @@ async function collect(
     if (bytes <= 0 || count <= 0) break
   }
   return entries
+}
+
+/** At most what a reply says of a log besides its records; addresses are shorter in binary. */
+function bytesAbout({ addresses }: PeerLog): number {
+  return addresses.reduce((sum, address) => sum + address.length, MAX_LOG_BYTES)
 }
 
 function bytesOf({ recordNode, eventNode, headerNode, bodyNode }: RecordBlocks): number {

@@ -3,6 +3,7 @@ import { peerAddress } from '../../../../../src/core/address.ts'
 import type { LogId, PeerId } from '../../../../../src/core/peer-id.ts'
 import type { RecordBlocks } from '../../../../../src/core/record.ts'
 import type { ThreadId } from '../../../../../src/core/thread-id.ts'
+import { MAX_MESSAGE_BYTES } from '../../../../../src/net/protocol/constants.ts'
 import type { AheadHint } from '../../../../../src/net/protocol/handlers/context.ts'
 import { createHandlers, type Handlers } from '../../../../../src/net/protocol/handlers/handlers.ts'
 import { getRecordsReply, type LogOffset } from '../../../../../src/net/protocol/messages.ts'
@@ -216,6 +217,21 @@ describe('GetRecords', () => {
     const bytes = getRecordsReply.encode(reply).length
     expect(bytes).toBeGreaterThan(2 * MIB)
     expect(bytes).toBeLessThan(3.1 * MIB)
+  })
+
+  it('keeps replies of many logs with many addresses below the size of a message', async () => {
+    const addresses = Array.from({ length: 16 }, () => peerAddress(newPeer().id))
+    for (let count = 0; count < 2000; count++) {
+      const id = replica.addOwnLog(threadId)
+      replica.append(threadId, id, 1500)
+      const log = replica.threads.get(threadId)?.logs.get(id)
+      if (log !== undefined) log.addresses = addresses
+    }
+    const deaf = { seen: () => {}, ahead: () => {}, has: () => {} }
+    const roomy = createHandlers({ replica, hints: deaf, clock, pullRecords: 10_000 })
+    const reply = await roomy.getRecords({ threadId, serviceKey: serviceKey(), logs: [] }, member)
+    expect(getRecordsReply.encode(reply).length).toBeLessThan(MAX_MESSAGE_BYTES)
+    expect(reply.logs.length).toBeGreaterThan(1000)
   })
 
   it('sends a record larger than that alone', async () => {
