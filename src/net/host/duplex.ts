@@ -2,7 +2,7 @@ import { Duplex } from 'node:stream'
 import type { Stream } from '@libp2p/interface'
 
 /**
- * A libp2p stream as a Node stream, so that HTTP/2 can run over it. Backpressure works both ways.
+ * A libp2p stream as a Node stream. Backpressure works both ways.
  * Must be called in the tick in which the stream was handed over: what arrives before is lost.
  */
 export function streamToDuplex(stream: Stream): Duplex {
@@ -66,27 +66,6 @@ class StreamDuplex extends Duplex {
     if (error !== null && this.#stream.status === 'open') this.#stream.abort(error)
     else void closeQuietly(this.#stream)
     callback(error)
-  }
-
-  // HTTP/2 calls these on what it takes for a socket; a libp2p stream has none of them.
-  setNoDelay(): this {
-    return this
-  }
-
-  setKeepAlive(): this {
-    return this
-  }
-
-  setTimeout(): this {
-    return this
-  }
-
-  ref(): this {
-    return this
-  }
-
-  unref(): this {
-    return this
   }
 
   #send(bytes: Uint8Array, callback: Callback): void {

@@ -17,6 +17,7 @@ import { LimitedCall } from './call-limits.ts'
 import { MAX_HOST_BYTES, MAX_MESSAGE_BYTES, MAX_PEER_BYTES, MAX_PEER_CALLS, PROTOCOL } from './constants.ts'
 import type { Handlers } from './handlers/handlers.ts'
 import { type Method, type MethodName, methods } from './methods.ts'
+import { SessionSocket } from './session-socket.ts'
 import { Status, StatusError, statusOf } from './status.ts'
 
 export interface PeerServerComponents {
@@ -64,13 +65,7 @@ function serveStream(
   })
   server.addService(service, implementation)
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure())
-  // Errors of a stream end its session; there is nothing else to do about them.
-  duplex.on('error', () => {})
-  duplex.once('close', () => {
-    injector.destroy()
-    server.forceShutdown()
-  })
-  injector.injectConnection(duplex)
+  injector.injectConnection(new SessionSocket(duplex, () => server.forceShutdown()))
 }
 
 type Implementation = { readonly [M in MethodName]: handleUnaryCall<Uint8Array, Uint8Array> }

@@ -10,15 +10,13 @@ import type { Duplex } from 'node:stream'
 import type { AbortOptions } from '../../core/abort.ts'
 import type { PeerId } from '../../core/peer-id.ts'
 import { MAX_MESSAGE_BYTES, MAX_PEER_CALLS, SESSION_IDLE_MS } from './constants.ts'
+import { SessionSocket } from './session-socket.ts'
 import { Status, StatusError } from './status.ts'
 
 /** Bytes a peer may send ahead in one call. */
 const STREAM_WINDOW_BYTES = 1024 * 1024
 /** Of requests and replies under way. Node refuses calls beyond; how many there are is limited by those who call. */
 const MAX_SESSION_MIB = 256
-/** Turns of the event loop without a write after which none is under way; Node takes two to finish one. */
-const QUIET_TURNS = 4
-const MAX_TURNS = 1_000
 /** Compression flag and length before each message. */
 const FRAME_HEADER_BYTES = 5
 
@@ -29,14 +27,14 @@ export interface CallOptions extends AbortOptions {
 /** One HTTP/2 session over a stream to a peer, for unary gRPC calls. Closes itself when it is not used. */
 export class PeerSession {
   readonly #session: ClientHttp2Session
-  readonly #duplex: Duplex
+  readonly #socket: SessionSocket
   readonly #peer: PeerId
 
-  constructor(duplex: Duplex, peer: PeerId) {
-    this.#duplex = duplex
+  constructor(stream: Duplex, peer: PeerId) {
+    this.#socket = new SessionSocket(stream, () => this.#session.destroy())
     this.#peer = peer
     this.#session = connect(`http://${peer}`, {
-      createConnection: () => duplex,
+      createConnection: () => this.#socket,
       maxSessionMemory: MAX_SESSION_MIB,
       // Until the peer says how many: a peer of this implementation refuses more, even before it has said so.
       peerMaxConcurrentStreams: MAX_PEER_CALLS,
@@ -44,7 +42,10 @@ export class PeerSession {
     })
     // Calls under way hear of it; without them there is nobody to tell.
     this.#session.on('error', () => {})
-    this.#session.on('connect', () => this.#session.setLocalWindowSize(MAX_MESSAGE_BYTES))
+    this.#session.on('connect', () => {
+      // The peer may have ended it before.
+      if (this.usable) this.#session.setLocalWindowSize(MAX_MESSAGE_BYTES)
+    })
     this.#session.setTimeout(SESSION_IDLE_MS, () => this.close())
   }
 
@@ -57,19 +58,9 @@ export class PeerSession {
     if (this.usable) this.#session.close()
   }
 
-  /**
-   * Ends all calls, as soon as no write is under way: a session that is destroyed says goodbye, and over a stream that is
-   * no socket Node throws, where nobody catches, if that meets a write. Streams that never rest end with the host.
-   */
+  /** Ends all calls. */
   destroy(): void {
-    this.#destroyWhenQuiet(0, 0)
-  }
-
-  #destroyWhenQuiet(quietTurns: number, turns: number): void {
-    if (quietTurns >= QUIET_TURNS) this.#session.destroy()
-    else if (turns < MAX_TURNS) {
-      setImmediate(() => this.#destroyWhenQuiet(this.#duplex.writableLength === 0 ? quietTurns + 1 : 0, turns + 1))
-    }
+    this.#socket.abandon()
   }
 
   /** Throws StatusError with the peer's status; `unavailable` if it went away, `deadlineExceeded` if it was too slow. */
