@@ -12,7 +12,7 @@ import type { Action } from './actions.ts'
 import { Author, type Place } from './author.ts'
 import { CollectionRegistry } from './collections.ts'
 import { collectionInfo, collectionOf, type DatabaseDefinition, readDefinition } from './definition.ts'
-import { Folder } from './folder.ts'
+import { Folder, waiting } from './folder.ts'
 import type {
   CallOptions,
   Collection,
@@ -35,6 +35,7 @@ import { listen } from './listen.ts'
 import { Operator } from './operator.ts'
 import type { ResolvedDbOptions } from './options.ts'
 import { InstanceReader } from './reader.ts'
+import { clearOthers, needsRebuild, rebuild } from './rebuild.ts'
 import { listRefusals } from './refusals.ts'
 import type { Sandbox } from './sandbox/index.ts'
 import { SingleOperations, type SingleWork } from './single-operations.ts'
@@ -64,6 +65,8 @@ export class ThreadDatabase implements Database, App {
   readonly #writeLock: WriteLock
   readonly #closing = new AbortController()
   #definition: { appData: unknown; definition: DatabaseDefinition } | undefined
+  /** What calls are refused with while the database is not served. */
+  #refusal: ThreadsError | undefined
 
   constructor(components: DatabaseComponents) {
     const { net, thread, sandbox, clock, random, logger, options } = components
@@ -91,8 +94,16 @@ export class ThreadDatabase implements Database, App {
     return this.#components.thread
   }
 
-  /** The stored definition, with the changes under way. Throws the reason of `close` once that was called. */
+  /**
+   * The stored definition, with the changes under way. Throws the reason of `close` once that was called, and what calls
+   * are refused with while the database is not served.
+   */
   get definition(): DatabaseDefinition {
+    if (this.#refusal !== undefined && !this.#closing.signal.aborted) throw this.#refusal
+    return this.#stored()
+  }
+
+  #stored(): DatabaseDefinition {
     this.#closing.signal.throwIfAborted()
     const appData = this.#components.thread.appData()
     if (this.#definition === undefined || this.#definition.appData !== appData) {
@@ -103,13 +114,41 @@ export class ThreadDatabase implements Database, App {
     return this.#definition.definition
   }
 
-  fold(records: readonly ThreadRecord[], context: FoldContext): Promise<FoldOutcome> {
+  async fold(records: readonly ThreadRecord[], context: FoldContext): Promise<FoldOutcome> {
+    if (this.needsRebuild) return waiting(records, { kind: 'rebuild' })
     return this.#folder.fold(records, context, this.definition)
+  }
+
+  /** Whether the documents must be made anew before they are served. Nothing is folded until then. */
+  get needsRebuild(): boolean {
+    return needsRebuild(this.#components.thread, this.#stored())
+  }
+
+  /** Calls are refused with this error from now on; a rebuild ends that. */
+  refuse(error: ThreadsError): void {
+    this.#refusal = error
+  }
+
+  /** Makes the documents anew, then serves them. Ends early, with its reason, when the database is closed. */
+  async rebuild(): Promise<void> {
+    const { thread, sandbox, logger } = this.#components
+    logger.warn({ thread: this.id }, 'the documents of a database are made anew from its records')
+    await rebuild({ thread, sandbox, signal: this.#closing.signal }, this.#stored())
+    this.#refusal = undefined
+    logger.warn({ thread: this.id }, 'the documents of a database were made anew')
+    await thread.resume()
+    await this.complete()
+  }
+
+  /** Removes what a rebuild has left behind. */
+  clearLeftovers(): Promise<void> {
+    const { thread } = this.#components
+    return clearOthers({ thread, signal: this.#closing.signal }, this.#stored())
   }
 
   async info(options: CallOptions = {}): Promise<DbInfo> {
     const { key, addresses } = await this.#components.net.getThread(this.id, options)
-    return { id: this.id, name: this.definition.name, key, addresses }
+    return { id: this.id, name: this.#stored().name, key, addresses }
   }
 
   createCollection(config: CollectionConfig, options: CallOptions = {}): Promise<void> {

@@ -1,6 +1,6 @@
 import { type Address, threadIdOfAddress } from '../core/address.ts'
 import type { Clock, Random } from '../core/clock.ts'
-import { ThreadsError } from '../core/errors.ts'
+import { hasCode, ThreadsError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import type { ThreadId } from '../core/thread-id.ts'
 import type { Net, NewThreadOptions } from '../net/index.ts'
@@ -10,6 +10,7 @@ import { ThreadDatabase } from './database.ts'
 import { readDefinition } from './definition.ts'
 import type { CallOptions, Databases, JoinDbOptions, NewDbOptions } from './index.ts'
 import { type DbOptions, type ResolvedDbOptions, resolveDbOptions } from './options.ts'
+import { databaseRebuilds } from './rebuild.ts'
 import { createSandbox, type Sandbox } from './sandbox/index.ts'
 
 export interface DbComponents {
@@ -24,6 +25,8 @@ export interface DbComponents {
 
 /** How long after the store was reopened, or an interrupted call, it is looked at what is there. */
 const TAKE_UP_DELAY_MS = 500
+/** The same after a rebuild that failed: the sandbox may be down. */
+const RETRY_DELAY_MS = 5_000
 
 /** Opens the databases of a host. One that cannot be opened is logged and left out; the others serve. */
 export async function createDb(components: DbComponents, options: DbOptions = {}): Promise<Databases> {
@@ -47,12 +50,14 @@ class HostDatabases implements Databases {
   readonly #starting = new Set<ThreadId>()
   readonly #stopListening: () => void
   #cancelTakeUp: (() => void) | undefined
+  /** Work on databases that were not left as they should be, one at a time: the others keep most of the machine. */
+  #tidying: Promise<void> = Promise.resolve()
   #closed = false
 
   constructor(components: HostDatabasesComponents, options: ResolvedDbOptions) {
     this.#components = components
     this.#options = options
-    this.#stopListening = components.store.onReset(() => this.#takeUpLater())
+    this.#stopListening = components.store.onReset(() => this.#reset())
   }
 
   async open(): Promise<void> {
@@ -103,6 +108,7 @@ class HostDatabases implements Databases {
     this.#cancelTakeUp?.()
     for (const database of this.#databases.values()) database.close(closed())
     this.#databases.clear()
+    await this.#tidying
     await this.#components.sandbox.close()
   }
 
@@ -159,7 +165,8 @@ class HostDatabases implements Databases {
         built = new ThreadDatabase({ ...shared, thread, reads: store.reads, options: this.#options })
         return built
       })
-      await database.complete()
+      if (database.needsRebuild) database.refuse(databaseRebuilds())
+      else await database.complete()
       if (this.#closed) throw closed()
       this.#databases.set(id, database)
       return database
@@ -173,16 +180,42 @@ class HostDatabases implements Databases {
     const { net, logger } = this.#components
     try {
       const owned = net.ownedThreads().find((thread) => thread.id === id)
-      if (readDefinition(owned?.appData) !== undefined) await this.#attach(id)
+      if (readDefinition(owned?.appData) !== undefined) this.#tidySoon(await this.#attach(id))
     } catch (error) {
       logger.error({ thread: id, error }, 'a database cannot be opened; it is not served')
     }
   }
 
-  #takeUpLater(): void {
+  #tidySoon(database: ThreadDatabase): void {
+    this.#tidying = this.#tidying.then(() => this.#tidy(database))
+  }
+
+  /** Makes the documents anew if they must be, and removes what such work has left behind. */
+  async #tidy(database: ThreadDatabase): Promise<void> {
+    const isHere = (): boolean => this.#databases.get(database.id) === database
+    try {
+      if (!isHere()) return
+      if (database.needsRebuild) await database.rebuild()
+      await database.clearLeftovers()
+    } catch (error) {
+      if (!isHere()) return
+      const { logger } = this.#components
+      if (hasCode(error, 'STORE_CORRUPT')) return database.refuse(error)
+      logger.error({ thread: database.id, error }, 'a database could not be made anew; that is tried again')
+      this.#takeUpLater(RETRY_DELAY_MS)
+    }
+  }
+
+  /** The store was opened again. It may have been repaired: then documents are not what they should be. */
+  #reset(): void {
+    for (const database of this.#databases.values()) if (database.thread.stale()) database.refuse(databaseRebuilds())
+    this.#takeUpLater()
+  }
+
+  #takeUpLater(delayMs: number = TAKE_UP_DELAY_MS): void {
     if (this.#closed) return
     this.#cancelTakeUp?.()
-    this.#cancelTakeUp = this.#components.clock.after(TAKE_UP_DELAY_MS, () => void this.#takeUp())
+    this.#cancelTakeUp = this.#components.clock.after(delayMs, () => void this.#takeUp())
   }
 
   /** After a failed write nobody knows what is stored: databases come, go and finish what was cut off. */
@@ -198,6 +231,10 @@ class HostDatabases implements Databases {
       if (this.#closed) return
       const database = this.#databases.get(id)
       if (database === undefined && !this.#starting.has(id)) await this.#attachOwned(id)
+      if (database?.needsRebuild === true) {
+        this.#tidySoon(database)
+        continue
+      }
       await database?.complete().catch((error: unknown) => {
         logger.warn({ thread: id, error }, 'could not finish what a failed write cut off')
       })

@@ -5,6 +5,7 @@
 import type { CollectionInfo } from './index.ts'
 import { ThreadsError } from '../core/errors.ts'
 import type { Decisions } from './decisions.ts'
+import { FOLD_VERSION } from './fold/constants.ts'
 import type { ValidatorEntry } from './fold/validator-list.ts'
 import type { IndexDefinition } from './indexes/definition.ts'
 
@@ -24,6 +25,8 @@ export interface DatabaseDefinition {
   readonly name: string
   /** Generation of the derived rows that is in use. */
   readonly generation: number
+  /** Fold version that made them. Absent: the first. */
+  readonly foldVersion?: number
   /** Highest index number given so far; numbers are not used twice. */
   readonly lastIndex: number
   /** In order of creation. */
@@ -35,7 +38,8 @@ export interface DatabaseDefinition {
 }
 
 export function newDefinition(name: string): DatabaseDefinition {
-  return { kind: 'db', name, generation: 1, lastIndex: 0, collections: [], validators: [] }
+  const rows = { generation: 1, foldVersion: FOLD_VERSION, lastIndex: 0 }
+  return { kind: 'db', name, ...rows, collections: [], validators: [] }
 }
 
 /** The definition in the owner's member of a thread row; `undefined` if the thread is no database. */

@@ -53,7 +53,7 @@ export class Folder {
     try {
       const result = await this.#run({ records: admitted, rejudge: [] }, context, definition)
       if (context.local) refuseDenied(result)
-      return { ...this.#rows(result, definition), cursors, waits }
+      return { ...derivedRows(result, this.#components.thread, definition), cursors, waits }
     } catch (error) {
       const [log, ...others] = new Set(admitted.map(({ position }) => position.logId))
       // Which of several logs it is, net finds out: it then hands over each alone.
@@ -76,7 +76,8 @@ export class Folder {
     definition: DatabaseDefinition,
   ): Promise<{ operations: Operation[]; changes: Change[] }> {
     const work = { records: [], rejudge: [rejudge] }
-    return this.#rows(await this.#run(work, { view, local: false }, definition), definition)
+    const result = await this.#run(work, { view, local: false }, definition)
+    return derivedRows(result, this.#components.thread, definition)
   }
 
   /** Gives records their positions; those ahead of the clock, and what follows them in their log, stay behind. */
@@ -143,18 +144,22 @@ export class Folder {
       pause: () => new Promise((resolve) => setImmediate(resolve)),
     })
   }
+}
 
-  #rows(result: FoldResult, definition: DatabaseDefinition): { operations: Operation[]; changes: Change[] } {
-    const { thread } = this.#components
-    const { operations, changes } = foldOperations(result, thread, definition.generation)
-    for (const { key, before, after } of result.instances) {
-      const indexed = definition.collections.find((each) => each.name === key.collection)?.indexes ?? []
-      if (indexed.length === 0) continue
-      const place = { thread, generation: definition.generation, id: key.id }
-      operations.push(...indexOperations(indexed, place, { before: before?.document, after: after?.document }))
-    }
-    return { operations, changes }
+/** The rows that make a result durable, those of indexes included, and what it changes for readers. */
+export function derivedRows(
+  result: FoldResult,
+  thread: number,
+  definition: DatabaseDefinition,
+): { operations: Operation[]; changes: Change[] } {
+  const { operations, changes } = foldOperations(result, thread, definition.generation)
+  for (const { key, before, after } of result.instances) {
+    const indexed = definition.collections.find((each) => each.name === key.collection)?.indexes ?? []
+    if (indexed.length === 0) continue
+    const place = { thread, generation: definition.generation, id: key.id }
+    operations.push(...indexOperations(indexed, place, { before: before?.document, after: after?.document }))
   }
+  return { operations, changes }
 }
 
 interface Rest {
@@ -171,7 +176,7 @@ interface Admission {
 }
 
 /** A record that was skipped keeps its position, so that those behind it have theirs. */
-function foldRecord(record: ThreadRecord, previousTime: bigint, decisions: Decisions | undefined): FoldRecord {
+export function foldRecord(record: ThreadRecord, previousTime: bigint, decisions: Decisions | undefined): FoldRecord {
   const content = contentOf(record)
   const { events = [] } = content
   const position = positionOf(record, events, previousTime)
@@ -186,7 +191,8 @@ function contentOf(record: ThreadRecord): Content {
   return readContent(record.author === undefined ? undefined : record.body)
 }
 
-function waiting(records: readonly ThreadRecord[], reason: WaitReason): FoldOutcome {
+/** All of them wait for the same. */
+export function waiting(records: readonly ThreadRecord[], reason: WaitReason): FoldOutcome {
   const waits = new Map(records.map((record) => [record.logId, reason]))
   return { operations: [], changes: [], cursors: new Map(), waits }
 }

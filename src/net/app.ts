@@ -37,6 +37,8 @@ export type WaitReason =
   /** A verdict could not be reached. `alone`: on the first record that waits, and not on one behind it. */
   | { readonly kind: 'sandbox'; readonly alone: boolean }
   | { readonly kind: 'transaction' }
+  /** The owner makes its rows anew, from the records it has folded. */
+  | { readonly kind: 'rebuild' }
   /** Folding failed for no reason that the record gives; it is tried again. `alone` as above. */
   | { readonly kind: 'retry'; readonly alone: boolean }
 
@@ -95,6 +97,8 @@ export interface Draft {
   append(caller: Caller, body: Uint8Array): Promise<ThreadRecord>
   /** Replaces the owner's member of the thread's row. Any value that CBOR can hold. */
   setAppData(value: unknown): void
+  /** The owner's rows are made anew, from the records up to these cursors: the thread is not stale any more. */
+  rebuilt(cursors: ReadonlyMap<LogId, Cursor>): void
 }
 
 /** A thread as its owner holds it. */
@@ -105,6 +109,10 @@ export interface OwnedThread {
   /** Stored state. */
   readonly reads: ReadView
   appData(): unknown
+  /** Whether the owner's rows may not fit the records: it must make them anew before it reads them. */
+  stale(): boolean
+  /** How far each log is folded. */
+  cursors(): ReadonlyMap<LogId, Cursor>
   /**
    * Runs `work` alone among the writers of the thread. The promise resolves when the batch is prepared, `stored` when it
    * is durable. If `work` throws, nothing is written.

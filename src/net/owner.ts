@@ -6,7 +6,7 @@ import type { HostStore } from '../store/host-store.ts'
 import type { Commit } from '../store/commit.ts'
 import type { ReadView } from '../store/ordered-store.ts'
 import { ThreadsError } from '../core/errors.ts'
-import type { Draft, OwnedThread, ThreadRecord, WaitingLog } from './app.ts'
+import type { Cursor, Draft, OwnedThread, ThreadRecord, WaitingLog } from './app.ts'
 import { prepareRecord } from './append.ts'
 import type { ThreadDraft } from './draft.ts'
 import type { FirstPulls } from './first-pulls.ts'
@@ -49,6 +49,14 @@ export class ThreadOwner implements OwnedThread {
 
   appData(): unknown {
     return this.#entry.prepared.appData
+  }
+
+  stale(): boolean {
+    return this.#entry.prepared.stale
+  }
+
+  cursors(): ReadonlyMap<LogId, Cursor> {
+    return new Map([...this.#entry.prepared.logs.values()].map(({ id, cursor }) => [id, cursor]))
   }
 
   write<T>(work: (draft: Draft) => Promise<T>): Promise<{ result: T; stored: Promise<Commit | undefined> }> {
@@ -123,6 +131,11 @@ class OwnerDraft implements Draft {
 
   setAppData(value: unknown): void {
     this.#draft.setThread({ appData: value })
+  }
+
+  rebuilt(cursors: ReadonlyMap<LogId, Cursor>): void {
+    for (const [id, cursor] of cursors) this.#draft.setLog({ ...this.#draft.log(id), cursor })
+    this.#draft.setThread({ stale: false })
   }
 
   async append(caller: Caller, body: Uint8Array): Promise<ThreadRecord> {

@@ -212,6 +212,7 @@ export class Writer {
       case 'retry':
         return RETRY_MS
       case 'transaction':
+      case 'rebuild':
       case 'read-key':
         return undefined
     }

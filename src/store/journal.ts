@@ -65,6 +65,8 @@ export class CommitJournal implements Journal {
   /** Offsets in the sense of {@link JournalRow}: of the oldest row kept, and behind the newest prepared one. */
   #baseOffset = 0
   #endOffset = 0
+  /** Goes up when what subscribers were told is not the whole truth any more. */
+  #epoch = 0
   #closed = false
 
   constructor(store: ReadView, options: JournalOptions) {
@@ -119,14 +121,23 @@ export class CommitJournal implements Journal {
   }
 
   subscribe(options: SubscribeOptions = {}): AsyncIterable<JournalUpdate> {
-    return this.#follow(options.after ?? this.#announced, options.signal)
+    return this.#follow(options.after ?? this.#announced, { epoch: this.#epoch, signal: options.signal })
   }
 
-  async *#follow(after: number, signal: AbortSignal | undefined): AsyncGenerator<JournalUpdate> {
+  /** State is changed by more than commits tell: subscribers must read it anew. */
+  renounce(): void {
+    this.#epoch++
+    this.#wake()
+  }
+
+  async *#follow(
+    after: number,
+    { epoch, signal }: { epoch: number; signal: AbortSignal | undefined },
+  ): AsyncGenerator<JournalUpdate> {
     let last = after
     while (!isAborted(signal)) {
       if (this.#closed) throw new ThreadsError('CLOSED', 'the store is closed')
-      if (last > this.#announced || last + 1 < this.#oldest) {
+      if (epoch !== this.#epoch || last > this.#announced || last + 1 < this.#oldest) {
         yield { kind: 'resync', seq: this.#announced }
         return
       }

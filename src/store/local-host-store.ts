@@ -176,6 +176,7 @@ export class LocalHostStore implements HostStore {
       if (deletions.length > 0) await this.mend(deletions)
       more = deletions.length === DELETE_CHUNK_ROWS
     }
+    this.journal.renounce()
     await this.journal.load()
   }
 

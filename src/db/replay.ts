@@ -1,0 +1,141 @@
+/**
+ * Folds a thread from its first records on, into rows of a generation of their own. All logs are taken together in
+ * order of position, so that no record is ever late: each is folded once, and what is held in memory does not grow.
+ */
+import type { LogId } from '../core/peer-id.ts'
+import type { Cursor, ThreadRecord } from '../net/index.ts'
+import type { Operation, ReadView } from '../store/ordered-store.ts'
+import { type DatabaseDefinition, validatorsOf } from './definition.ts'
+import { type FoldRecord, fold, type Judge } from './fold/fold.ts'
+import { Heap } from './fold/heap.ts'
+import { comparePositions, type Position } from './fold/position.ts'
+import { createFoldState } from './fold/store-state.ts'
+import { derivedRows, foldRecord } from './folder.ts'
+
+export interface ReplaySource {
+  readonly thread: number
+  /** How many records of each log are folded. */
+  readonly logs: ReadonlyMap<LogId, number>
+  /** Throws STORE_CORRUPT. */
+  record(logId: LogId, counter: number): Promise<ThreadRecord>
+}
+
+export interface ReplayTarget {
+  /** What is stored with what was handed to `store`. */
+  readonly view: ReadView
+  store(operations: readonly Operation[]): Promise<void>
+}
+
+export interface ReplayOptions {
+  /** With the generation whose rows are made. There are none of it yet. */
+  readonly definition: DatabaseDefinition
+  readonly judge: Judge
+  readonly signal?: AbortSignal
+}
+
+/** Records folded and stored at once, and bytes of their blocks. */
+const SLICE_RECORDS = 500
+const SLICE_BYTES = 2 * 1024 * 1024
+
+/** Answers the cursors of the logs. Throws SANDBOX_DOWN, STORE_CORRUPT, the reason of the signal. */
+export async function replay(
+  source: ReplaySource,
+  target: ReplayTarget,
+  { definition, judge, signal }: ReplayOptions,
+): Promise<ReadonlyMap<LogId, Cursor>> {
+  const { thread } = source
+  const merge = new Merge(source, definition)
+  await merge.start()
+  const state = createFoldState({
+    view: target.view,
+    thread,
+    generation: definition.generation,
+    record: (position) => merge.read(position),
+  })
+  const validators = (collection: string) => validatorsOf(definition, collection)
+  for (let slice = await merge.slice(); slice.length > 0; slice = await merge.slice()) {
+    signal?.throwIfAborted()
+    const result = await fold({ records: slice }, { state, judge, validators, pause })
+    await target.store(derivedRows(result, thread, definition).operations)
+    await pause()
+  }
+  return merge.cursors
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+/** The next record of a log. */
+interface Next {
+  readonly logId: LogId
+  readonly position: Position
+  readonly bytes: number
+  /** Absent if it is so large that it is better read again than held: there may be thousands of logs. */
+  readonly record: FoldRecord | undefined
+}
+
+const HELD_BYTES = 16 * 1024
+/** Records read before other work of the process gets its turn. */
+const READ_AT_ONCE = 100
+
+/** The records of all logs in order of position. */
+class Merge {
+  readonly cursors: Map<LogId, Cursor> = new Map()
+  readonly #source: ReplaySource
+  readonly #definition: DatabaseDefinition
+  readonly #heap = new Heap<Next>((a, b) => comparePositions(a.position, b.position))
+  #reads = 0
+
+  constructor(source: ReplaySource, definition: DatabaseDefinition) {
+    this.#source = source
+    this.#definition = definition
+  }
+
+  async start(): Promise<void> {
+    for (const logId of this.#source.logs.keys()) {
+      this.cursors.set(logId, { counter: 0, time: 0n })
+      await this.#advance(logId)
+    }
+  }
+
+  /** The next records; none at the end. */
+  async slice(): Promise<FoldRecord[]> {
+    const records: FoldRecord[] = []
+    let bytes = 0
+    while (records.length < SLICE_RECORDS && bytes < SLICE_BYTES) {
+      const next = this.#heap.pop()
+      if (next === undefined) break
+      const { logId, position } = next
+      records.push(next.record ?? (await this.#fold(logId, position.counter)).record)
+      bytes += next.bytes
+      this.cursors.set(logId, { counter: position.counter, time: position.time })
+      await this.#advance(logId)
+    }
+    return records
+  }
+
+  /** A record that was folded already. */
+  async read({ logId, counter, time }: Position): Promise<FoldRecord> {
+    // Its own time is that of the record before it, or later.
+    return foldRecord(await this.#source.record(logId, counter), time, this.#definition.decisions)
+  }
+
+  async #advance(logId: LogId): Promise<void> {
+    const counter = (this.cursors.get(logId)?.counter ?? 0) + 1
+    if (counter > (this.#source.logs.get(logId) ?? 0)) return
+    const { record, bytes } = await this.#fold(logId, counter)
+    const held = bytes > HELD_BYTES ? undefined : record
+    this.#heap.push({ logId, position: record.position, bytes, record: held })
+    if (++this.#reads % READ_AT_ONCE === 0) await pause()
+  }
+
+  /** The record behind the cursor of its log. */
+  async #fold(logId: LogId, counter: number): Promise<{ record: FoldRecord; bytes: number }> {
+    const read = await this.#source.record(logId, counter)
+    const { recordNode, eventNode, headerNode, bodyNode } = read.blocks
+    const bytes = recordNode.length + eventNode.length + headerNode.length + bodyNode.length
+    const record = foldRecord(read, this.cursors.get(logId)?.time ?? 0n, this.#definition.decisions)
+    return { record, bytes }
+  }
+}
