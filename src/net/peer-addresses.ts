@@ -52,9 +52,11 @@ export class PeerAddresses {
     await this.#put(peer, { ...known, given: [...known.given, address].slice(-MAX_ADDRESSES) })
   }
 
-  /** Notes where a peer, which may be a stranger, says that it listens. */
+  /** Notes where a peer, which may be a stranger, says that it listens. Stores it only of peers that are stored already. */
   hear(peer: PeerId, addresses: readonly Address[]): void {
     this.#told.set(peer, addresses.slice(0, MAX_ADDRESSES))
+    // If it cannot be stored now, it is when it is to be kept.
+    if (this.#known.has(peer)) this.keep(peer).catch(() => {})
   }
 
   /** Stores where a peer of a thread says that it listens, if that has changed. Answers all that is known of it. */
