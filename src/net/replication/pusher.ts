@@ -20,6 +20,8 @@ export interface PusherComponents {
   readonly book: PeerBook
   readonly clock: Clock
   readonly logger: Logger
+  /** Shows a peer that this host belongs to a thread, and what it has of it. */
+  introduce(this: void, peer: PeerId, threadId: ThreadId): void
   /** Ends all pushes. */
   readonly signal: AbortSignal
 }
@@ -187,26 +189,32 @@ export class Pusher {
   }
 
   async #afterRefusal(peer: PeerId, outstanding: Outstanding, error: unknown): Promise<void> {
-    const { book, logger, replica, signal } = this.#components
+    const { book, introduce, logger, replica, signal } = this.#components
     const { threadId, logId } = outstanding
     if (signal.aborted) return leaveToPull(outstanding)
     if (hasCode(error, 'PEER_UNREACHABLE')) return book.failed(peer)
     if (!(error instanceof ThreadsError)) throw error
     leaveToPull(outstanding)
     const fields = { peer, thread: threadId, log: logId }
-    if (!(error instanceof PeerRefusal && error.status === Status.notFound)) {
+    if (!isNotFound(error)) {
       logger.warn({ ...fields, reason: error.message }, 'a peer refused a record')
       return
     }
     try {
-      // Without keys: who belongs to the thread has them. The peer then pulls the records.
+      // Without keys: who belongs to the thread has them. The peer then pulls the records, if it knows this host to
+      // belong to the thread.
       const log = replica.log(threadId, logId)
       await this.pushLogs(peer, threadId, { logs: log === undefined ? [] : [log], withServiceKey: false })
     } catch (refusal) {
       if (!(refusal instanceof ThreadsError)) throw refusal
       logger.debug({ ...fields, reason: refusal.message }, 'a peer does not take a log')
+      if (isNotFound(refusal)) introduce(peer, threadId)
     }
   }
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof PeerRefusal && error.status === Status.notFound
 }
 
 /** Nothing up to now is sent any more. */

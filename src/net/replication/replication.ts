@@ -88,9 +88,7 @@ export function createReplication(components: ReplicationComponents, options: Re
   const { link = grpcLink(host, logger) } = components
   const { pubsub } = host
   const replication = new HostReplication({ ...components, client: link.client, blocks: link.blocks, pubsub }, options)
-  const published = pubsub !== undefined
-  const context = { replica, hints: replication, clock, pullRecords: options.pullRecords, published }
-  link.serve(createHandlers(context))
+  link.serve(createHandlers({ replica, hints: replication, clock, pullRecords: options.pullRecords }))
   return replication
 }
 
@@ -127,7 +125,7 @@ export class HostReplication implements Replication, PeerHints {
     this.#book = new PeerBook({ clock, random, onReached: (peer) => this.#pusher.resume(peer) })
     const shared = { ...components, book: this.#book, signal: this.#stopping.signal }
     this.#puller = new Puller(shared, options)
-    this.#pusher = new Pusher(shared)
+    this.#pusher = new Pusher({ ...shared, introduce: (peer, threadId) => this.#introduce(peer, threadId) })
     this.#exchange = new EdgeExchange({ ...shared, puller: this.#puller }, options)
     this.#gossip = pubsub && new Gossip({ ...shared, pubsub, hints: this })
   }
@@ -214,6 +212,12 @@ export class HostReplication implements Replication, PeerHints {
     const local = replica.edges(threadId)
     const remote = cause.kind === 'edges' ? cause.edges : undefined
     this.#puller.pullSoon(peer, threadId, { wants: { logs, records }, edges: { local, remote } })
+  }
+
+  /** Asks for what the peer has: that shows it the service key, and what is here. */
+  #introduce(peer: PeerId, threadId: ThreadId): void {
+    const local = this.#components.replica.edges(threadId)
+    this.#puller.pullSoon(peer, threadId, { wants: { logs: true, records: true }, edges: { local } })
   }
 
   seen(peer: PeerId): void {

@@ -1,7 +1,9 @@
+import { BoundedCache } from '../../../core/bounded-cache.ts'
 import { equalBytes } from '../../../core/bytes.ts'
 import type { Clock } from '../../../core/clock.ts'
 import { ThreadsError } from '../../../core/errors.ts'
 import type { LogId, PeerId } from '../../../core/peer-id.ts'
+import type { ThreadId } from '../../../core/thread-id.ts'
 import type { Edges, Replica } from '../../replica.ts'
 import type { ThreadRequest } from '../messages.ts'
 import { Status, StatusError } from '../status.ts'
@@ -13,12 +15,12 @@ export interface PeerHints {
   /** The peer seems to have something of a thread that is not here. */
   ahead(hint: AheadHint): void
   /** The peer says that it has the records of a log up to `counter`. */
-  has(peer: PeerId, threadId: ThreadRequest['threadId'], log: { id: LogId; counter: number }): void
+  has(peer: PeerId, threadId: ThreadId, log: { id: LogId; counter: number }): void
 }
 
 export interface AheadHint {
   readonly peer: PeerId
-  readonly threadId: ThreadRequest['threadId']
+  readonly threadId: ThreadId
   /** Logs or addresses. */
   readonly logs: boolean
   readonly records: boolean
@@ -38,8 +40,30 @@ export interface HandlerContext {
   readonly clock: Clock
   /** Most records in one reply. */
   readonly pullRecords: number
-  /** Others than members see the records of threads, on their topics: to have one proves nothing. @default false */
-  readonly published?: boolean
+}
+
+/** What the handlers of a host share. */
+export interface HandlerState extends HandlerContext {
+  readonly claims: Claims
+}
+
+/** Claims remembered. */
+const MAX_CLAIMS = 10_000
+
+/**
+ * Peers that sent a record of a thread and have not shown that they belong to it. Whoever came by a record once could
+ * have sent it, so they are told nothing but that there is something to ask for: to ask they must show the service key.
+ */
+export class Claims {
+  readonly #claims = new BoundedCache<string, true>(MAX_CLAIMS)
+
+  add(peer: PeerId, threadId: ThreadId): void {
+    this.#claims.set(`${peer} ${threadId}`, true)
+  }
+
+  has(peer: PeerId, threadId: ThreadId): boolean {
+    return this.#claims.get(`${peer} ${threadId}`) === true
+  }
 }
 
 /** Lets callers pass that show the service key, and remembers that they did. The refusals are those of go-threads. */

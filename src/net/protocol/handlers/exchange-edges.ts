@@ -4,13 +4,13 @@ import type { Edges } from '../../replica.ts'
 import { MAX_EDGE_ENTRIES } from '../constants.ts'
 import type { ExchangeEdgesReply, ExchangeEdgesRequest, ThreadEdges } from '../messages.ts'
 import { Status, StatusError } from '../status.ts'
-import type { HandlerContext } from './context.ts'
+import type { HandlerState } from './context.ts'
 
 const NOTHING: Edges = { addresses: 0n, heads: 0n }
 
 /** Compares edges; where the caller's differ it is asked for what it has. Strangers hear that threads are not here. */
 export async function exchangeEdges(
-  context: HandlerContext,
+  state: HandlerState,
   { threads }: ExchangeEdgesRequest,
   caller: PeerId,
 ): Promise<ExchangeEdgesReply> {
@@ -20,17 +20,25 @@ export async function exchangeEdges(
       `${threads.length} threads, at most ${MAX_EDGE_ENTRIES} are compared`,
     )
   }
-  return { threads: threads.map((entry) => compare(context, entry, caller)) }
+  return { threads: threads.map((entry) => compare(state, entry, caller)) }
 }
 
 function compare(
-  { replica, hints }: HandlerContext,
+  { claims, replica, hints }: HandlerState,
   { threadId, edges }: ThreadEdges,
   caller: PeerId,
 ): ExchangeEdgesReply['threads'][number] {
-  if (!replica.isProven(threadId, caller)) return { threadId, exists: false, edges: NOTHING }
+  if (!replica.isProven(threadId, caller)) {
+    if (!claims.has(caller, threadId)) return { threadId, exists: false, edges: NOTHING }
+    return { threadId, exists: true, edges: otherThan(edges) }
+  }
   const local = replica.edges(threadId)
   const { logs, records } = planExchange(local, edges)
   if (logs || records) hints.ahead({ peer: caller, threadId, logs, records, cause: { kind: 'edges', edges } })
   return { threadId, exists: local.addresses !== 0n && local.heads !== 0n, edges: local }
+}
+
+/** Edges that differ from these and say nothing else: whoever compares them comes to ask, with the service key. */
+function otherThan({ addresses, heads }: Edges): Edges {
+  return { addresses: addresses === 1n ? 2n : 1n, heads: heads === 1n ? 2n : 1n }
 }

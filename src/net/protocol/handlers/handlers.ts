@@ -1,7 +1,7 @@
 import type { PeerId } from '../../../core/peer-id.ts'
 import { FaultLimit } from '../fault-limit.ts'
 import type { MethodName, ReplyOf, RequestOf } from '../methods.ts'
-import type { HandlerContext } from './context.ts'
+import { Claims, type HandlerContext, type HandlerState } from './context.ts'
 import { exchangeEdges } from './exchange-edges.ts'
 import { getLogs } from './get-logs.ts'
 import { getRecords } from './get-records.ts'
@@ -15,11 +15,12 @@ export type Handlers = {
 
 export function createHandlers(context: HandlerContext): Handlers {
   const limit = new FaultLimit(context.clock)
+  const state: HandlerState = { ...context, claims: new Claims() }
   const noting =
-    <Request, Reply>(handler: (context: HandlerContext, request: Request, caller: PeerId) => Promise<Reply>) =>
+    <Request, Reply>(handler: (state: HandlerState, request: Request, caller: PeerId) => Promise<Reply>) =>
     (request: Request, caller: PeerId): Promise<Reply> => {
       context.hints.seen(caller)
-      return limit.run(caller, () => handler(context, request, caller))
+      return limit.run(caller, () => handler(state, request, caller))
     }
   return {
     getLogs: noting(getLogs),

@@ -2,13 +2,13 @@ import { ThreadsError } from '../../../core/errors.ts'
 import type { PeerId } from '../../../core/peer-id.ts'
 import { openRecord } from '../../../core/record.ts'
 import type { Empty, PushRecordRequest } from '../messages.ts'
-import type { HandlerContext } from './context.ts'
+import type { HandlerState } from './context.ts'
 
 /** Takes one record. After a gap it is not taken, and what is missing is pulled from the caller. */
-export async function pushRecord(context: HandlerContext, request: PushRecordRequest, caller: PeerId): Promise<Empty> {
-  const { replica, hints } = context
+export async function pushRecord(state: HandlerState, request: PushRecordRequest, caller: PeerId): Promise<Empty> {
+  const { replica, hints } = state
   const { threadId, logId, record, counter } = request
-  if (!belongs(context, request, caller)) throw new ThreadsError('LOG_NOT_FOUND', 'log not found')
+  if (!isOfThread(state, request, caller)) throw new ThreadsError('LOG_NOT_FOUND', 'log not found')
   const log = replica.log(threadId, logId)
   if (log === undefined) throw new ThreadsError('LOG_NOT_FOUND', 'log not found')
   hints.has(caller, threadId, { id: logId, counter: Math.min(counter, log.counter) })
@@ -20,12 +20,9 @@ export async function pushRecord(context: HandlerContext, request: PushRecordReq
   return {}
 }
 
-/**
- * A caller not known to belong to the thread shows it by a record that the service key opens. Where records are also
- * published, such a record is taken, and shows no more than that.
- */
-function belongs(
-  { published = false, replica }: HandlerContext,
+/** Whether to take the record: from whoever belongs to the thread, and from others if the service key opens it. */
+function isOfThread(
+  { claims, replica }: HandlerState,
   { threadId, record }: PushRecordRequest,
   caller: PeerId,
 ): boolean {
@@ -38,6 +35,6 @@ function belongs(
     if (error instanceof ThreadsError) return false
     throw error
   }
-  if (!published) replica.prove(threadId, caller)
+  claims.add(caller, threadId)
   return true
 }

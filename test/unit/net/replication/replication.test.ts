@@ -123,11 +123,22 @@ describe('a record written here', () => {
   it('brings the log along when the peer does not know it, and the peer pulls the record', async () => {
     const { links, a, b, threadId, logs } = pair()
     await a.replica.addLogs(threadId, b.replica.logs(threadId))
+    b.replica.prove(threadId, a.replica.hostId)
     write(a, threadId, logs.a)
     await quiet(links)
     expect(b.replica.counter(threadId, logs.a)).toBe(1)
     expect(links.callsOf('pushLog')).toHaveLength(1)
     expect(links.callsOf('pushLog')[0]?.request).toMatchObject({ serviceKey: undefined, readKey: undefined })
+  })
+
+  it('is pulled once the peer is shown that this host belongs to the thread, which a record does not', async () => {
+    const { links, a, b, threadId, logs } = pair()
+    await a.replica.addLogs(threadId, b.replica.logs(threadId))
+    write(a, threadId, logs.a)
+    await quiet(links)
+    expect(b.replica.counter(threadId, logs.a)).toBe(1)
+    expect(links.callsOf('pushLog')[0]?.request).toMatchObject({ serviceKey: undefined, readKey: undefined })
+    expect(b.replica.isProven(threadId, a.replica.hostId)).toBe(true)
   })
 
   it('is pulled when it comes after a gap', async () => {

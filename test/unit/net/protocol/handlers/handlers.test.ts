@@ -108,24 +108,36 @@ describe('a stranger', () => {
     expect(hints).toEqual([])
   })
 
-  it('belongs to the thread once it showed the service key, in a request or by a record', async () => {
-    replica.append(threadId, logId)
-    const other = await follower(0)
-    const pushed = { threadId, logId, record: recordAt(1), counter: 1 }
-    await other.handlers.pushRecord(pushed, stranger)
-    expect(other.replica.isProven(threadId, stranger)).toBe(true)
+  it('belongs to the thread once it showed the service key', async () => {
     await handlers.getLogs({ threadId, serviceKey: serviceKey() }, stranger)
     expect(replica.isProven(threadId, stranger)).toBe(true)
   })
 
-  it('does not belong to it by a record where others than members see records', async () => {
+  it('does not belong to it by a record, which is taken: it may have come by it otherwise', async () => {
     replica.append(threadId, logId)
     const other = await follower(0)
-    const sink = { seen: () => {}, ahead: () => {}, has: () => {} }
-    const open = createHandlers({ replica: other.replica, hints: sink, clock, pullRecords: 100, published: true })
-    await open.pushRecord({ threadId, logId, record: recordAt(1), counter: 1 }, stranger)
+    await other.handlers.pushRecord({ threadId, logId, record: recordAt(1), counter: 1 }, stranger)
     expect(other.replica.counter(threadId, logId)).toBe(1)
     expect(other.replica.isProven(threadId, stranger)).toBe(false)
+  })
+
+  it('is told to ask, and no more, once it sent a record of a log that is not here', async () => {
+    replica.append(threadId, logId)
+    const other = new FakeReplica()
+    other.addThread({ id: threadId, service: serviceKey() })
+    const sink = { seen: () => {}, has: () => {}, ahead: (hint: AheadHint) => void hints.push(hint) }
+    const asked = createHandlers({ replica: other, hints: sink, clock, pullRecords: 100 })
+    const edges = replica.edges(threadId)
+    const pushed = asked.pushRecord({ threadId, logId, record: recordAt(1), counter: 1 }, stranger)
+    await expect(pushed).rejects.toMatchObject({ code: 'LOG_NOT_FOUND' })
+    const { threads } = await asked.exchangeEdges({ threads: [{ threadId, edges }] }, stranger)
+    expect(threads).toEqual([{ threadId, exists: true, edges: { addresses: 1n, heads: 1n } }])
+    expect(threads[0]?.edges).not.toEqual(other.edges(threadId))
+    expect(hints).toEqual([])
+    // What it asks with shows the key, and what it has.
+    await asked.getRecords({ threadId, serviceKey: serviceKey(), logs: [offset(1)] }, stranger)
+    expect(other.isProven(threadId, stranger)).toBe(true)
+    expect(hints).toMatchObject([{ peer: stranger, logs: true, records: true }])
   })
 
   it('does not belong to it after a wrong key', async () => {
