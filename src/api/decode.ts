@@ -1,7 +1,10 @@
+import type { CID } from 'multiformats/cid'
 import { addressFromBytes, type Address } from '../core/address.ts'
 import { textOfUtf8 } from '../core/bytes.ts'
+import { cidFromBytes } from '../core/cbor.ts'
 import { ThreadsError } from '../core/errors.ts'
 import { decodePrivateKey, decodePublicKey, type PrivateKey, type PublicKey } from '../core/keys.ts'
+import { type PeerId, peerIdFromBytes } from '../core/peer-id.ts'
 import { type ThreadId, threadIdFromBytes } from '../core/thread-id.ts'
 import { type ThreadKey, threadKeyFromBytes } from '../core/thread-key.ts'
 import type { CallOptions, CollectionConfig } from '../db/index.ts'
@@ -16,6 +19,34 @@ export function callOptions(context: RpcContext): CallOptions {
 
 export function threadIdOf(bytes: Uint8Array): ThreadId {
   return invalid(() => threadIdFromBytes(bytes))
+}
+
+/** Also of a log. */
+export function peerIdOf(bytes: Uint8Array): PeerId {
+  return invalid(() => peerIdFromBytes(bytes))
+}
+
+export function optionalPeerIdOf(bytes: Uint8Array): PeerId | undefined {
+  return bytes.length === 0 ? undefined : peerIdOf(bytes)
+}
+
+export function cidOf(bytes: Uint8Array): CID {
+  return invalid(() => cidFromBytes(bytes))
+}
+
+export function optionalBytesOf(bytes: Uint8Array): Uint8Array | undefined {
+  return bytes.length === 0 ? undefined : bytes
+}
+
+const DEFAULT_PAGE = 100
+const MAX_PAGE = 1_000
+
+/** Entries of a list to answer. 0: as many as is usual. */
+export function pageLimitOf(limit: number): number {
+  if (limit < 0 || limit > MAX_PAGE) {
+    throw new ThreadsError('INVALID_ARGUMENT', `limit is ${limit}, must be from 0 to ${MAX_PAGE}`)
+  }
+  return limit === 0 ? DEFAULT_PAGE : limit
 }
 
 export function addressOf(bytes: Uint8Array): Address {

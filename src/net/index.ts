@@ -10,12 +10,14 @@ import type { ThreadId } from '../core/thread-id.ts'
 import type { ThreadKey } from '../core/thread-key.ts'
 import type { Journal } from '../store/journal.ts'
 import type { App, OwnedThread, ThreadRecord } from './app.ts'
+import type { GossipStatus } from './replication/gossip.ts'
 import type { PeerStatus } from './replication/replication.ts'
 
 export type { App, Cursor, Draft, FoldContext, FoldOutcome, OwnedThread, ThreadRecord } from './app.ts'
 export type { WaitingLog, WaitReason } from './app.ts'
 export { createNet, type NetComponents } from './net.ts'
 export type { NetOptions } from './options.ts'
+export type { GossipStatus } from './replication/gossip.ts'
 export type { PeerStatus } from './replication/replication.ts'
 
 // What a program needs besides to run a net of its own.
@@ -107,8 +109,13 @@ export interface Net {
   hostAddresses(): Address[]
   /** Connects to a peer now; useful to warm up a known address. Throws PEER_UNREACHABLE. */
   connect(address: Address, options?: AbortOptions): Promise<void>
-  /** Peers that are not simply up to date: unreachable, behind with our records, or with bad or broken logs. */
-  syncStatus(): PeerStatus[]
+  /**
+   * Peers that are not simply up to date: unreachable, behind with our records, or with bad or broken logs. `thread`: only
+   * what concerns it. Throws THREAD_NOT_FOUND.
+   */
+  syncStatus(options?: CallerOptions & { thread?: ThreadId }): PeerStatus[]
+  /** What went by gossip; absent if the host takes no part in it. */
+  gossipStatus(options?: CallerOptions): GossipStatus | undefined
   /** Listens and starts replicating. */
   start(): Promise<void>
   /** Stops replicating, stores what is queued, closes the host. */

@@ -30,6 +30,7 @@ import { Receiver } from './receive.ts'
 import { recordFeed } from './record-feed.ts'
 import { RecordReader } from './record-reader.ts'
 import { repairThreads } from './repair.ts'
+import type { GossipStatus } from './replication/gossip.ts'
 import { createReplication, type PeerStatus, type PeerLink, type Replication } from './replication/replication.ts'
 import { logOfNumber, type ThreadState } from './rows.ts'
 import type { ThreadEntry } from './thread-entry.ts'
@@ -276,8 +277,13 @@ class HostNet implements Net {
     await this.#components.host.connect(peer, options)
   }
 
-  syncStatus(): PeerStatus[] {
-    return this.#replication.syncStatus()
+  syncStatus({ thread }: CallerOptions & { thread?: ThreadId } = {}): PeerStatus[] {
+    if (thread !== undefined) this.#threads.get(thread)
+    return this.#replication.syncStatus(thread)
+  }
+
+  gossipStatus(_options: CallerOptions = {}): GossipStatus | undefined {
+    return this.#replication.gossipStatus()
   }
 
   async start(): Promise<void> {

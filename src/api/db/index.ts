@@ -2,6 +2,7 @@ import { status } from '@grpc/grpc-js'
 import { APIDefinition } from '../gen/threads.ts'
 import { getToken } from '../get-token.ts'
 import { bidi, type RpcService, serverStream, unary } from '../service.ts'
+import { admitLog } from './admit-log.ts'
 import { create } from './create.ts'
 import { deleteInstances } from './delete.ts'
 import { deleteCollection } from './delete-collection.ts'
@@ -13,13 +14,17 @@ import { getCollectionInfo } from './get-collection-info.ts'
 import { getDbInfo } from './get-db-info.ts'
 import { has } from './has.ts'
 import { listCollections } from './list-collections.ts'
+import { listConflicts } from './list-conflicts.ts'
 import { listDbs } from './list-dbs.ts'
+import { listRefusals } from './list-refusals.ts'
+import { listWaitingLogs } from './list-waiting-logs.ts'
 import { listen } from './listen.ts'
 import { newCollection } from './new-collection.ts'
 import { newDb } from './new-db.ts'
 import { newDbFromAddr } from './new-db-from-addr.ts'
 import { readTransaction } from './read-transaction.ts'
 import { save } from './save.ts'
+import { skipRecord } from './skip-record.ts'
 import { updateCollection } from './update-collection.ts'
 import { verify } from './verify.ts'
 import { writeTransaction } from './write-transaction.ts'
@@ -55,5 +60,10 @@ export const dbService: RpcService<keyof APIDefinition['methods']> = {
     readTransaction: bidi(rpc.readTransaction, readTransaction),
     writeTransaction: bidi(rpc.writeTransaction, writeTransaction),
     listen: serverStream(rpc.listen, listen),
+    listRefusals: unary(rpc.listRefusals, listRefusals),
+    listWaitingLogs: unary(rpc.listWaitingLogs, listWaitingLogs),
+    listConflicts: unary(rpc.listConflicts, listConflicts, { INVALID_INDEX: status.INVALID_ARGUMENT }),
+    admitLog: unary(rpc.admitLog, admitLog),
+    skipRecord: unary(rpc.skipRecord, skipRecord),
   },
 }

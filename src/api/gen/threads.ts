@@ -339,6 +339,124 @@ export namespace ListenReply_Action {
   export type UNRECOGNIZED = typeof ListenReply_Action.UNRECOGNIZED;
 }
 
+export interface ListRefusalsRequest {
+  dbID: Uint8Array;
+  /** At most 1000. Default: 100. */
+  limit: number;
+  /** Position of a refusal: only older ones, the nearest of them. */
+  before: Uint8Array;
+  /** Position of a refusal: only newer ones, the nearest of them. Not with before. */
+  after: Uint8Array;
+}
+
+export interface ListRefusalsReply {
+  /** Newest first. Fewer than the limit: there are no more. */
+  refusals: Refusal[];
+}
+
+export interface Refusal {
+  logID: Uint8Array;
+  /** Place of the record in its log, from 1. */
+  counter: bigint;
+  recordID: Uint8Array;
+  /** In nanoseconds since 1970. */
+  time: bigint;
+  /**
+   * By a validator: denied, threw, limit. Not well formed: unreadable, undecodable, tooManyEvents, badCollectionName,
+   * badId, badTimestamp, badType, badPatch. By the operator: skipped. There may be more.
+   */
+  code: string;
+  /** For people. */
+  reason: string;
+  /** What the record names; none if it is not well formed. */
+  instances: Refusal_Instance[];
+  /** Its place among the refusals. */
+  position: Uint8Array;
+}
+
+export interface Refusal_Instance {
+  collectionName: string;
+  instanceID: string;
+}
+
+export interface ListWaitingLogsRequest {
+  dbID: Uint8Array;
+  /** At most 1000. Default: 100. */
+  limit: number;
+  /** ID of a log: only those behind it. */
+  after: Uint8Array;
+}
+
+export interface ListWaitingLogsReply {
+  /** By log ID. Fewer than the limit: there are no more. */
+  logs: WaitingLog[];
+}
+
+export interface WaitingLog {
+  logID: Uint8Array;
+  /** Place in the log, from 1, of the record that is next. */
+  counter: bigint;
+  /** Of that record. Empty if it cannot be read. */
+  recordID: Uint8Array;
+  /** Records of the log that wait, this one included. */
+  records: bigint;
+  /**
+   * clock: it is ahead of this host's clock. sandbox: its validator gave no answer. retry: it could not be stored or
+   * folded; the log of the daemon says why. transaction, rebuild, read-key: until that is over, or there. There may be
+   * more.
+   */
+  reason: string;
+  /** Milliseconds since 1970; after a restart of the host, the time of the restart. */
+  sinceMs: bigint;
+  /** With reason clock: until when, in milliseconds since 1970. */
+  untilMs: bigint;
+  /** With reasons sandbox and retry: it is this record and none behind it. SkipRecord takes it. */
+  skippable: boolean;
+}
+
+export interface ListConflictsRequest {
+  dbID: Uint8Array;
+  collectionName: string;
+  /** Of a unique index. */
+  path: string;
+  /** About so many; at most 1000. Default: 100. */
+  limit: number;
+  /** The member next of the reply before. */
+  after: Uint8Array;
+}
+
+export interface ListConflictsReply {
+  /** In order of value. There may be few or none of them, and a next page. */
+  conflicts: ListConflictsReply_Conflict[];
+  /** Empty on the last page. */
+  next: Uint8Array;
+}
+
+export interface ListConflictsReply_Conflict {
+  /** JSON. */
+  value: Uint8Array;
+  /** The first 1000 that have it and that the caller may see. */
+  instanceIDs: string[];
+}
+
+export interface AdmitLogRequest {
+  dbID: Uint8Array;
+  logID: Uint8Array;
+}
+
+export interface AdmitLogReply {
+}
+
+export interface SkipRecordRequest {
+  dbID: Uint8Array;
+  logID: Uint8Array;
+  /** Of the record before which the log stands. */
+  recordID: Uint8Array;
+}
+
+export interface SkipRecordReply {
+}
+
 function createBaseGetTokenRequest(): GetTokenRequest {
   return { payload: undefined };
 }
@@ -4090,6 +4208,1136 @@ export const ListenReply: MessageFns<ListenReply> = {
   },
 };
 
+function createBaseListRefusalsRequest(): ListRefusalsRequest {
+  return { dbID: new Uint8Array(0), limit: 0, before: new Uint8Array(0), after: new Uint8Array(0) };
+}
+
+export const ListRefusalsRequest: MessageFns<ListRefusalsRequest> = {
+  encode(message: ListRefusalsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.dbID.length !== 0) {
+      writer.uint32(10).bytes(message.dbID);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(16).int32(message.limit);
+    }
+    if (message.before.length !== 0) {
+      writer.uint32(26).bytes(message.before);
+    }
+    if (message.after.length !== 0) {
+      writer.uint32(34).bytes(message.after);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListRefusalsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListRefusalsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.dbID = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.limit = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.before = reader.bytes();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.after = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListRefusalsRequest>): ListRefusalsRequest {
+    return ListRefusalsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListRefusalsRequest>): ListRefusalsRequest {
+    const message = createBaseListRefusalsRequest();
+    message.dbID = object.dbID ?? new Uint8Array(0);
+    message.limit = object.limit ?? 0;
+    message.before = object.before ?? new Uint8Array(0);
+    message.after = object.after ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseListRefusalsReply(): ListRefusalsReply {
+  return { refusals: [] };
+}
+
+export const ListRefusalsReply: MessageFns<ListRefusalsReply> = {
+  encode(message: ListRefusalsReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.refusals) {
+      Refusal.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListRefusalsReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListRefusalsReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.refusals.push(Refusal.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListRefusalsReply>): ListRefusalsReply {
+    return ListRefusalsReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListRefusalsReply>): ListRefusalsReply {
+    const message = createBaseListRefusalsReply();
+    message.refusals = object.refusals?.map((e) => Refusal.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRefusal(): Refusal {
+  return {
+    logID: new Uint8Array(0),
+    counter: 0n,
+    recordID: new Uint8Array(0),
+    time: 0n,
+    code: "",
+    reason: "",
+    instances: [],
+    position: new Uint8Array(0),
+  };
+}
+
+export const Refusal: MessageFns<Refusal> = {
+  encode(message: Refusal, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.logID.length !== 0) {
+      writer.uint32(10).bytes(message.logID);
+    }
+    if (message.counter !== 0n) {
+      if (BigInt.asIntN(64, message.counter) !== message.counter) {
+        throw new globalThis.Error("value provided for field message.counter of type int64 too large");
+      }
+      writer.uint32(16).int64(message.counter);
+    }
+    if (message.recordID.length !== 0) {
+      writer.uint32(26).bytes(message.recordID);
+    }
+    if (message.time !== 0n) {
+      if (BigInt.asIntN(64, message.time) !== message.time) {
+        throw new globalThis.Error("value provided for field message.time of type int64 too large");
+      }
+      writer.uint32(32).int64(message.time);
+    }
+    if (message.code !== "") {
+      writer.uint32(42).string(message.code);
+    }
+    if (message.reason !== "") {
+      writer.uint32(50).string(message.reason);
+    }
+    for (const v of message.instances) {
+      Refusal_Instance.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.position.length !== 0) {
+      writer.uint32(66).bytes(message.position);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Refusal {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRefusal();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.logID = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.counter = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.recordID = reader.bytes();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.time = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.code = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.instances.push(Refusal_Instance.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.position = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Refusal>): Refusal {
+    return Refusal.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Refusal>): Refusal {
+    const message = createBaseRefusal();
+    message.logID = object.logID ?? new Uint8Array(0);
+    message.counter = (object.counter !== undefined && object.counter !== null) ? BigInt(object.counter) : 0n;
+    message.recordID = object.recordID ?? new Uint8Array(0);
+    message.time = (object.time !== undefined && object.time !== null) ? BigInt(object.time) : 0n;
+    message.code = object.code ?? "";
+    message.reason = object.reason ?? "";
+    message.instances = object.instances?.map((e) => Refusal_Instance.fromPartial(e)) || [];
+    message.position = object.position ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseRefusal_Instance(): Refusal_Instance {
+  return { collectionName: "", instanceID: "" };
+}
+
+export const Refusal_Instance: MessageFns<Refusal_Instance> = {
+  encode(message: Refusal_Instance, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.collectionName !== "") {
+      writer.uint32(10).string(message.collectionName);
+    }
+    if (message.instanceID !== "") {
+      writer.uint32(18).string(message.instanceID);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Refusal_Instance {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRefusal_Instance();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.collectionName = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.instanceID = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Refusal_Instance>): Refusal_Instance {
+    return Refusal_Instance.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Refusal_Instance>): Refusal_Instance {
+    const message = createBaseRefusal_Instance();
+    message.collectionName = object.collectionName ?? "";
+    message.instanceID = object.instanceID ?? "";
+    return message;
+  },
+};
+
+function createBaseListWaitingLogsRequest(): ListWaitingLogsRequest {
+  return { dbID: new Uint8Array(0), limit: 0, after: new Uint8Array(0) };
+}
+
+export const ListWaitingLogsRequest: MessageFns<ListWaitingLogsRequest> = {
+  encode(message: ListWaitingLogsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.dbID.length !== 0) {
+      writer.uint32(10).bytes(message.dbID);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(16).int32(message.limit);
+    }
+    if (message.after.length !== 0) {
+      writer.uint32(26).bytes(message.after);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListWaitingLogsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListWaitingLogsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.dbID = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.limit = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.after = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListWaitingLogsRequest>): ListWaitingLogsRequest {
+    return ListWaitingLogsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListWaitingLogsRequest>): ListWaitingLogsRequest {
+    const message = createBaseListWaitingLogsRequest();
+    message.dbID = object.dbID ?? new Uint8Array(0);
+    message.limit = object.limit ?? 0;
+    message.after = object.after ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseListWaitingLogsReply(): ListWaitingLogsReply {
+  return { logs: [] };
+}
+
+export const ListWaitingLogsReply: MessageFns<ListWaitingLogsReply> = {
+  encode(message: ListWaitingLogsReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.logs) {
+      WaitingLog.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListWaitingLogsReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListWaitingLogsReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.logs.push(WaitingLog.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListWaitingLogsReply>): ListWaitingLogsReply {
+    return ListWaitingLogsReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListWaitingLogsReply>): ListWaitingLogsReply {
+    const message = createBaseListWaitingLogsReply();
+    message.logs = object.logs?.map((e) => WaitingLog.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseWaitingLog(): WaitingLog {
+  return {
+    logID: new Uint8Array(0),
+    counter: 0n,
+    recordID: new Uint8Array(0),
+    records: 0n,
+    reason: "",
+    sinceMs: 0n,
+    untilMs: 0n,
+    skippable: false,
+  };
+}
+
+export const WaitingLog: MessageFns<WaitingLog> = {
+  encode(message: WaitingLog, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.logID.length !== 0) {
+      writer.uint32(10).bytes(message.logID);
+    }
+    if (message.counter !== 0n) {
+      if (BigInt.asIntN(64, message.counter) !== message.counter) {
+        throw new globalThis.Error("value provided for field message.counter of type int64 too large");
+      }
+      writer.uint32(16).int64(message.counter);
+    }
+    if (message.recordID.length !== 0) {
+      writer.uint32(26).bytes(message.recordID);
+    }
+    if (message.records !== 0n) {
+      if (BigInt.asIntN(64, message.records) !== message.records) {
+        throw new globalThis.Error("value provided for field message.records of type int64 too large");
+      }
+      writer.uint32(32).int64(message.records);
+    }
+    if (message.reason !== "") {
+      writer.uint32(42).string(message.reason);
+    }
+    if (message.sinceMs !== 0n) {
+      if (BigInt.asIntN(64, message.sinceMs) !== message.sinceMs) {
+        throw new globalThis.Error("value provided for field message.sinceMs of type int64 too large");
+      }
+      writer.uint32(48).int64(message.sinceMs);
+    }
+    if (message.untilMs !== 0n) {
+      if (BigInt.asIntN(64, message.untilMs) !== message.untilMs) {
+        throw new globalThis.Error("value provided for field message.untilMs of type int64 too large");
+      }
+      writer.uint32(56).int64(message.untilMs);
+    }
+    if (message.skippable !== false) {
+      writer.uint32(64).bool(message.skippable);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WaitingLog {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWaitingLog();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.logID = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.counter = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.recordID = reader.bytes();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.records = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.sinceMs = reader.int64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.untilMs = reader.int64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.skippable = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<WaitingLog>): WaitingLog {
+    return WaitingLog.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WaitingLog>): WaitingLog {
+    const message = createBaseWaitingLog();
+    message.logID = object.logID ?? new Uint8Array(0);
+    message.counter = (object.counter !== undefined && object.counter !== null) ? BigInt(object.counter) : 0n;
+    message.recordID = object.recordID ?? new Uint8Array(0);
+    message.records = (object.records !== undefined && object.records !== null) ? BigInt(object.records) : 0n;
+    message.reason = object.reason ?? "";
+    message.sinceMs = (object.sinceMs !== undefined && object.sinceMs !== null) ? BigInt(object.sinceMs) : 0n;
+    message.untilMs = (object.untilMs !== undefined && object.untilMs !== null) ? BigInt(object.untilMs) : 0n;
+    message.skippable = object.skippable ?? false;
+    return message;
+  },
+};
+
+function createBaseListConflictsRequest(): ListConflictsRequest {
+  return { dbID: new Uint8Array(0), collectionName: "", path: "", limit: 0, after: new Uint8Array(0) };
+}
+
+export const ListConflictsRequest: MessageFns<ListConflictsRequest> = {
+  encode(message: ListConflictsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.dbID.length !== 0) {
+      writer.uint32(10).bytes(message.dbID);
+    }
+    if (message.collectionName !== "") {
+      writer.uint32(18).string(message.collectionName);
+    }
+    if (message.path !== "") {
+      writer.uint32(26).string(message.path);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(32).int32(message.limit);
+    }
+    if (message.after.length !== 0) {
+      writer.uint32(42).bytes(message.after);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListConflictsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListConflictsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.dbID = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.collectionName = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.limit = reader.int32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.after = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListConflictsRequest>): ListConflictsRequest {
+    return ListConflictsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListConflictsRequest>): ListConflictsRequest {
+    const message = createBaseListConflictsRequest();
+    message.dbID = object.dbID ?? new Uint8Array(0);
+    message.collectionName = object.collectionName ?? "";
+    message.path = object.path ?? "";
+    message.limit = object.limit ?? 0;
+    message.after = object.after ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseListConflictsReply(): ListConflictsReply {
+  return { conflicts: [], next: new Uint8Array(0) };
+}
+
+export const ListConflictsReply: MessageFns<ListConflictsReply> = {
+  encode(message: ListConflictsReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.conflicts) {
+      ListConflictsReply_Conflict.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.next.length !== 0) {
+      writer.uint32(18).bytes(message.next);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListConflictsReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListConflictsReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.conflicts.push(ListConflictsReply_Conflict.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.next = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListConflictsReply>): ListConflictsReply {
+    return ListConflictsReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListConflictsReply>): ListConflictsReply {
+    const message = createBaseListConflictsReply();
+    message.conflicts = object.conflicts?.map((e) => ListConflictsReply_Conflict.fromPartial(e)) || [];
+    message.next = object.next ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseListConflictsReply_Conflict(): ListConflictsReply_Conflict {
+  return { value: new Uint8Array(0), instanceIDs: [] };
+}
+
+export const ListConflictsReply_Conflict: MessageFns<ListConflictsReply_Conflict> = {
+  encode(message: ListConflictsReply_Conflict, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.value.length !== 0) {
+      writer.uint32(10).bytes(message.value);
+    }
+    for (const v of message.instanceIDs) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListConflictsReply_Conflict {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListConflictsReply_Conflict();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.value = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.instanceIDs.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListConflictsReply_Conflict>): ListConflictsReply_Conflict {
+    return ListConflictsReply_Conflict.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListConflictsReply_Conflict>): ListConflictsReply_Conflict {
+    const message = createBaseListConflictsReply_Conflict();
+    message.value = object.value ?? new Uint8Array(0);
+    message.instanceIDs = object.instanceIDs?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseAdmitLogRequest(): AdmitLogRequest {
+  return { dbID: new Uint8Array(0), logID: new Uint8Array(0) };
+}
+
+export const AdmitLogRequest: MessageFns<AdmitLogRequest> = {
+  encode(message: AdmitLogRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.dbID.length !== 0) {
+      writer.uint32(10).bytes(message.dbID);
+    }
+    if (message.logID.length !== 0) {
+      writer.uint32(18).bytes(message.logID);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AdmitLogRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAdmitLogRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.dbID = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.logID = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AdmitLogRequest>): AdmitLogRequest {
+    return AdmitLogRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AdmitLogRequest>): AdmitLogRequest {
+    const message = createBaseAdmitLogRequest();
+    message.dbID = object.dbID ?? new Uint8Array(0);
+    message.logID = object.logID ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseAdmitLogReply(): AdmitLogReply {
+  return {};
+}
+
+export const AdmitLogReply: MessageFns<AdmitLogReply> = {
+  encode(_: AdmitLogReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AdmitLogReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAdmitLogReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AdmitLogReply>): AdmitLogReply {
+    return AdmitLogReply.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<AdmitLogReply>): AdmitLogReply {
+    const message = createBaseAdmitLogReply();
+    return message;
+  },
+};
+
+function createBaseSkipRecordRequest(): SkipRecordRequest {
+  return { dbID: new Uint8Array(0), logID: new Uint8Array(0), recordID: new Uint8Array(0) };
+}
+
+export const SkipRecordRequest: MessageFns<SkipRecordRequest> = {
+  encode(message: SkipRecordRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.dbID.length !== 0) {
+      writer.uint32(10).bytes(message.dbID);
+    }
+    if (message.logID.length !== 0) {
+      writer.uint32(18).bytes(message.logID);
+    }
+    if (message.recordID.length !== 0) {
+      writer.uint32(26).bytes(message.recordID);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SkipRecordRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSkipRecordRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.dbID = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.logID = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.recordID = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SkipRecordRequest>): SkipRecordRequest {
+    return SkipRecordRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SkipRecordRequest>): SkipRecordRequest {
+    const message = createBaseSkipRecordRequest();
+    message.dbID = object.dbID ?? new Uint8Array(0);
+    message.logID = object.logID ?? new Uint8Array(0);
+    message.recordID = object.recordID ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseSkipRecordReply(): SkipRecordReply {
+  return {};
+}
+
+export const SkipRecordReply: MessageFns<SkipRecordReply> = {
+  encode(_: SkipRecordReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SkipRecordReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSkipRecordReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SkipRecordReply>): SkipRecordReply {
+    return SkipRecordReply.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<SkipRecordReply>): SkipRecordReply {
+    const message = createBaseSkipRecordReply();
+    return message;
+  },
+};
+
 export type APIDefinition = typeof APIDefinition;
 export const APIDefinition = {
   name: "API",
@@ -4291,6 +5539,57 @@ export const APIDefinition = {
       requestStream: false,
       responseType: ListenReply as typeof ListenReply,
       responseStream: true,
+      options: {},
+    },
+    /** Records that were refused. */
+    listRefusals: {
+      name: "ListRefusals",
+      requestType: ListRefusalsRequest as typeof ListRefusalsRequest,
+      requestStream: false,
+      responseType: ListRefusalsReply as typeof ListRefusalsReply,
+      responseStream: false,
+      options: {},
+    },
+    /** Logs that stand before a record that waits. */
+    listWaitingLogs: {
+      name: "ListWaitingLogs",
+      requestType: ListWaitingLogsRequest as typeof ListWaitingLogsRequest,
+      requestStream: false,
+      responseType: ListWaitingLogsReply as typeof ListWaitingLogsReply,
+      responseStream: false,
+      options: {},
+    },
+    /** Values of a unique index that several instances have: two hosts may write equal values at once. */
+    listConflicts: {
+      name: "ListConflicts",
+      requestType: ListConflictsRequest as typeof ListConflictsRequest,
+      requestStream: false,
+      responseType: ListConflictsReply as typeof ListConflictsReply,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Takes in the records of a log that wait because they are ahead of this host's clock, by a day at most. Cannot be
+     * undone.
+     */
+    admitLog: {
+      name: "AdmitLog",
+      requestType: AdmitLogRequest as typeof AdmitLogRequest,
+      requestStream: false,
+      responseType: AdmitLogReply as typeof AdmitLogReply,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Refuses, for ever, a record that keeps its log waiting because it cannot be judged. Hosts that could judge it may
+     * show other instances from then on.
+     */
+    skipRecord: {
+      name: "SkipRecord",
+      requestType: SkipRecordRequest as typeof SkipRecordRequest,
+      requestStream: false,
+      responseType: SkipRecordReply as typeof SkipRecordReply,
+      responseStream: false,
       options: {},
     },
   },

@@ -146,6 +146,73 @@ export interface SubscribeRequest {
   threadIDs: Uint8Array[];
 }
 
+export interface GetSyncStatusRequest {
+  /** Empty: all threads. */
+  threadID: Uint8Array;
+  /** Of peers; at most 1000. Default: 100. */
+  limit: number;
+  /** ID of a peer: only those behind it. */
+  after: Uint8Array;
+}
+
+export interface GetSyncStatusReply {
+  /** By peer ID. Fewer than the limit: there are no more. */
+  peers: PeerStatus[];
+  /** Of all threads. Absent if the host does not gossip. */
+  gossip: GossipStatus | undefined;
+}
+
+export interface PeerStatus {
+  peerID: Uint8Array;
+  /** Calls in a row that did not reach the peer; 0 if the last one did. */
+  failures: bigint;
+  /** When it is called again, in milliseconds since 1970; 0 if it can be reached. */
+  retryAtMs: bigint;
+  /** What it has not taken yet of the records written here: 1000 logs at most. */
+  outstanding: OutstandingLog[];
+  /** Logs that do not advance with what it sends: 1000 at most. */
+  stalls: StalledLog[];
+}
+
+export interface OutstandingLog {
+  threadID: Uint8Array;
+  logID: Uint8Array;
+  /** The peer has the records up to this one, or will pull them. */
+  has: bigint;
+  /** The newest record it is to get. */
+  until: bigint;
+}
+
+export interface StalledLog {
+  threadID: Uint8Array;
+  logID: Uint8Array;
+  /** gap: the peer sends only records that do not follow ours. fault: it sends one that is not valid. */
+  kind: string;
+  /** For people. */
+  reason: string;
+  /** When the peer is asked for the log again, in milliseconds since 1970. */
+  retryAtMs: bigint;
+  /** Attempts in a row that ended so. */
+  times: bigint;
+}
+
+export interface GossipStatus {
+  /** Records published since the start. */
+  published: bigint;
+  /** Records written here that were too large. */
+  notPublished: bigint;
+  /** Messages whose record is here now, or is pulled with what lies before it. */
+  taken: bigint;
+  /** Messages dropped; reasons without any are left out. */
+  dropped: GossipStatus_Drop[];
+}
+
+export interface GossipStatus_Drop {
+  /** tooLarge, malformed, foreign, forged, unknownLog, repeated, busy, refused. There may be more. */
+  reason: string;
+  messages: bigint;
+}
+
 function createBaseGetHostIDRequest(): GetHostIDRequest {
   return {};
 }
@@ -1740,6 +1807,653 @@ export const SubscribeRequest: MessageFns<SubscribeRequest> = {
   },
 };
 
+function createBaseGetSyncStatusRequest(): GetSyncStatusRequest {
+  return { threadID: new Uint8Array(0), limit: 0, after: new Uint8Array(0) };
+}
+
+export const GetSyncStatusRequest: MessageFns<GetSyncStatusRequest> = {
+  encode(message: GetSyncStatusRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.threadID.length !== 0) {
+      writer.uint32(10).bytes(message.threadID);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(16).int32(message.limit);
+    }
+    if (message.after.length !== 0) {
+      writer.uint32(26).bytes(message.after);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetSyncStatusRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetSyncStatusRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.threadID = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.limit = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.after = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetSyncStatusRequest>): GetSyncStatusRequest {
+    return GetSyncStatusRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetSyncStatusRequest>): GetSyncStatusRequest {
+    const message = createBaseGetSyncStatusRequest();
+    message.threadID = object.threadID ?? new Uint8Array(0);
+    message.limit = object.limit ?? 0;
+    message.after = object.after ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseGetSyncStatusReply(): GetSyncStatusReply {
+  return { peers: [], gossip: undefined };
+}
+
+export const GetSyncStatusReply: MessageFns<GetSyncStatusReply> = {
+  encode(message: GetSyncStatusReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.peers) {
+      PeerStatus.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.gossip !== undefined) {
+      GossipStatus.encode(message.gossip, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetSyncStatusReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetSyncStatusReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.peers.push(PeerStatus.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.gossip = GossipStatus.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetSyncStatusReply>): GetSyncStatusReply {
+    return GetSyncStatusReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetSyncStatusReply>): GetSyncStatusReply {
+    const message = createBaseGetSyncStatusReply();
+    message.peers = object.peers?.map((e) => PeerStatus.fromPartial(e)) || [];
+    message.gossip = (object.gossip !== undefined && object.gossip !== null)
+      ? GossipStatus.fromPartial(object.gossip)
+      : undefined;
+    return message;
+  },
+};
+
+function createBasePeerStatus(): PeerStatus {
+  return { peerID: new Uint8Array(0), failures: 0n, retryAtMs: 0n, outstanding: [], stalls: [] };
+}
+
+export const PeerStatus: MessageFns<PeerStatus> = {
+  encode(message: PeerStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.peerID.length !== 0) {
+      writer.uint32(10).bytes(message.peerID);
+    }
+    if (message.failures !== 0n) {
+      if (BigInt.asIntN(64, message.failures) !== message.failures) {
+        throw new globalThis.Error("value provided for field message.failures of type int64 too large");
+      }
+      writer.uint32(16).int64(message.failures);
+    }
+    if (message.retryAtMs !== 0n) {
+      if (BigInt.asIntN(64, message.retryAtMs) !== message.retryAtMs) {
+        throw new globalThis.Error("value provided for field message.retryAtMs of type int64 too large");
+      }
+      writer.uint32(24).int64(message.retryAtMs);
+    }
+    for (const v of message.outstanding) {
+      OutstandingLog.encode(v!, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.stalls) {
+      StalledLog.encode(v!, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PeerStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePeerStatus();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.peerID = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.failures = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.retryAtMs = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.outstanding.push(OutstandingLog.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.stalls.push(StalledLog.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PeerStatus>): PeerStatus {
+    return PeerStatus.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PeerStatus>): PeerStatus {
+    const message = createBasePeerStatus();
+    message.peerID = object.peerID ?? new Uint8Array(0);
+    message.failures = (object.failures !== undefined && object.failures !== null) ? BigInt(object.failures) : 0n;
+    message.retryAtMs = (object.retryAtMs !== undefined && object.retryAtMs !== null) ? BigInt(object.retryAtMs) : 0n;
+    message.outstanding = object.outstanding?.map((e) => OutstandingLog.fromPartial(e)) || [];
+    message.stalls = object.stalls?.map((e) => StalledLog.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseOutstandingLog(): OutstandingLog {
+  return { threadID: new Uint8Array(0), logID: new Uint8Array(0), has: 0n, until: 0n };
+}
+
+export const OutstandingLog: MessageFns<OutstandingLog> = {
+  encode(message: OutstandingLog, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.threadID.length !== 0) {
+      writer.uint32(10).bytes(message.threadID);
+    }
+    if (message.logID.length !== 0) {
+      writer.uint32(18).bytes(message.logID);
+    }
+    if (message.has !== 0n) {
+      if (BigInt.asIntN(64, message.has) !== message.has) {
+        throw new globalThis.Error("value provided for field message.has of type int64 too large");
+      }
+      writer.uint32(24).int64(message.has);
+    }
+    if (message.until !== 0n) {
+      if (BigInt.asIntN(64, message.until) !== message.until) {
+        throw new globalThis.Error("value provided for field message.until of type int64 too large");
+      }
+      writer.uint32(32).int64(message.until);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OutstandingLog {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOutstandingLog();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.threadID = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.logID = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.has = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.until = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<OutstandingLog>): OutstandingLog {
+    return OutstandingLog.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<OutstandingLog>): OutstandingLog {
+    const message = createBaseOutstandingLog();
+    message.threadID = object.threadID ?? new Uint8Array(0);
+    message.logID = object.logID ?? new Uint8Array(0);
+    message.has = (object.has !== undefined && object.has !== null) ? BigInt(object.has) : 0n;
+    message.until = (object.until !== undefined && object.until !== null) ? BigInt(object.until) : 0n;
+    return message;
+  },
+};
+
+function createBaseStalledLog(): StalledLog {
+  return { threadID: new Uint8Array(0), logID: new Uint8Array(0), kind: "", reason: "", retryAtMs: 0n, times: 0n };
+}
+
+export const StalledLog: MessageFns<StalledLog> = {
+  encode(message: StalledLog, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.threadID.length !== 0) {
+      writer.uint32(10).bytes(message.threadID);
+    }
+    if (message.logID.length !== 0) {
+      writer.uint32(18).bytes(message.logID);
+    }
+    if (message.kind !== "") {
+      writer.uint32(26).string(message.kind);
+    }
+    if (message.reason !== "") {
+      writer.uint32(34).string(message.reason);
+    }
+    if (message.retryAtMs !== 0n) {
+      if (BigInt.asIntN(64, message.retryAtMs) !== message.retryAtMs) {
+        throw new globalThis.Error("value provided for field message.retryAtMs of type int64 too large");
+      }
+      writer.uint32(40).int64(message.retryAtMs);
+    }
+    if (message.times !== 0n) {
+      if (BigInt.asIntN(64, message.times) !== message.times) {
+        throw new globalThis.Error("value provided for field message.times of type int64 too large");
+      }
+      writer.uint32(48).int64(message.times);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StalledLog {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStalledLog();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.threadID = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.logID = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.retryAtMs = reader.int64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.times = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<StalledLog>): StalledLog {
+    return StalledLog.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StalledLog>): StalledLog {
+    const message = createBaseStalledLog();
+    message.threadID = object.threadID ?? new Uint8Array(0);
+    message.logID = object.logID ?? new Uint8Array(0);
+    message.kind = object.kind ?? "";
+    message.reason = object.reason ?? "";
+    message.retryAtMs = (object.retryAtMs !== undefined && object.retryAtMs !== null) ? BigInt(object.retryAtMs) : 0n;
+    message.times = (object.times !== undefined && object.times !== null) ? BigInt(object.times) : 0n;
+    return message;
+  },
+};
+
+function createBaseGossipStatus(): GossipStatus {
+  return { published: 0n, notPublished: 0n, taken: 0n, dropped: [] };
+}
+
+export const GossipStatus: MessageFns<GossipStatus> = {
+  encode(message: GossipStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.published !== 0n) {
+      if (BigInt.asIntN(64, message.published) !== message.published) {
+        throw new globalThis.Error("value provided for field message.published of type int64 too large");
+      }
+      writer.uint32(8).int64(message.published);
+    }
+    if (message.notPublished !== 0n) {
+      if (BigInt.asIntN(64, message.notPublished) !== message.notPublished) {
+        throw new globalThis.Error("value provided for field message.notPublished of type int64 too large");
+      }
+      writer.uint32(16).int64(message.notPublished);
+    }
+    if (message.taken !== 0n) {
+      if (BigInt.asIntN(64, message.taken) !== message.taken) {
+        throw new globalThis.Error("value provided for field message.taken of type int64 too large");
+      }
+      writer.uint32(24).int64(message.taken);
+    }
+    for (const v of message.dropped) {
+      GossipStatus_Drop.encode(v!, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GossipStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGossipStatus();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.published = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.notPublished = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.taken = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.dropped.push(GossipStatus_Drop.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GossipStatus>): GossipStatus {
+    return GossipStatus.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GossipStatus>): GossipStatus {
+    const message = createBaseGossipStatus();
+    message.published = (object.published !== undefined && object.published !== null) ? BigInt(object.published) : 0n;
+    message.notPublished = (object.notPublished !== undefined && object.notPublished !== null)
+      ? BigInt(object.notPublished)
+      : 0n;
+    message.taken = (object.taken !== undefined && object.taken !== null) ? BigInt(object.taken) : 0n;
+    message.dropped = object.dropped?.map((e) => GossipStatus_Drop.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseGossipStatus_Drop(): GossipStatus_Drop {
+  return { reason: "", messages: 0n };
+}
+
+export const GossipStatus_Drop: MessageFns<GossipStatus_Drop> = {
+  encode(message: GossipStatus_Drop, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reason !== "") {
+      writer.uint32(10).string(message.reason);
+    }
+    if (message.messages !== 0n) {
+      if (BigInt.asIntN(64, message.messages) !== message.messages) {
+        throw new globalThis.Error("value provided for field message.messages of type int64 too large");
+      }
+      writer.uint32(16).int64(message.messages);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GossipStatus_Drop {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGossipStatus_Drop();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.messages = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GossipStatus_Drop>): GossipStatus_Drop {
+    return GossipStatus_Drop.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GossipStatus_Drop>): GossipStatus_Drop {
+    const message = createBaseGossipStatus_Drop();
+    message.reason = object.reason ?? "";
+    message.messages = (object.messages !== undefined && object.messages !== null) ? BigInt(object.messages) : 0n;
+    return message;
+  },
+};
+
 export type APIDefinition = typeof APIDefinition;
 export const APIDefinition = {
   name: "API",
@@ -1851,6 +2565,15 @@ export const APIDefinition = {
       requestStream: false,
       responseType: NewRecordReply as typeof NewRecordReply,
       responseStream: true,
+      options: {},
+    },
+    /** For operators: peers that are not simply up to date, and what goes by gossip. */
+    getSyncStatus: {
+      name: "GetSyncStatus",
+      requestType: GetSyncStatusRequest as typeof GetSyncStatusRequest,
+      requestStream: false,
+      responseType: GetSyncStatusReply as typeof GetSyncStatusReply,
+      responseStream: false,
       options: {},
     },
   },

@@ -10,6 +10,7 @@ import { createThread } from './create-thread.ts'
 import { deleteThread } from './delete-thread.ts'
 import { getHostId } from './get-host-id.ts'
 import { getRecord } from './get-record.ts'
+import { getSyncStatus } from './get-sync-status.ts'
 import { getThread } from './get-thread.ts'
 import { pullThread } from './pull-thread.ts'
 import { subscribe } from './subscribe.ts'
@@ -35,5 +36,6 @@ export const netService: RpcService<keyof APIDefinition['methods']> = {
     addRecord: unary(rpc.addRecord, addRecord, { ...codes, INVALID_RECORD: status.INVALID_ARGUMENT }),
     getRecord: unary(rpc.getRecord, getRecord, codes),
     subscribe: serverStream(rpc.subscribe, subscribe, codes),
+    getSyncStatus: unary(rpc.getSyncStatus, getSyncStatus),
   },
 }

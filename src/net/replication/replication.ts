@@ -76,8 +76,8 @@ export interface Replication {
   pushLogs(peer: PeerId, threadId: ThreadId, options: AbortOptions & { withServiceKey: boolean }): Promise<void>
   /** Tells the thread's peers of new addresses of logs, without waiting for them. */
   announceLogs(threadId: ThreadId, logIds: readonly LogId[]): void
-  /** What is known of each peer that is not simply up to date. */
-  syncStatus(): PeerStatus[]
+  /** What is known of each peer that is not simply up to date, in one thread or in all. */
+  syncStatus(threadId?: ThreadId): PeerStatus[]
   /** Absent if the host takes no part in gossip. */
   gossipStatus(): GossipStatus | undefined
 }
@@ -191,15 +191,17 @@ export class HostReplication implements Replication, PeerHints {
     }
   }
 
-  syncStatus(): PeerStatus[] {
+  syncStatus(threadId?: ThreadId): PeerStatus[] {
     const { failures, stalls } = this.#book.status()
-    const peers = new Set([...failures.keys(), ...stalls.map(({ peer }) => peer), ...this.#pusher.peers()])
-    return [...peers].map((peer) => ({
+    const stallsOf = Map.groupBy(stalls, ({ peer }) => peer)
+    const peers = new Set([...failures.keys(), ...stallsOf.keys(), ...this.#pusher.peers()])
+    const all = [...peers].map((peer) => ({
       peer,
       failure: failures.get(peer),
       outstanding: this.#pusher.outstanding(peer),
-      stalls: stalls.filter((stall) => stall.peer === peer),
+      stalls: stallsOf.get(peer) ?? [],
     }))
+    return threadId === undefined ? all : statusIn(all, threadId, this.#components.replica.peers(threadId))
   }
 
   gossipStatus(): GossipStatus | undefined {
@@ -227,4 +229,17 @@ export class HostReplication implements Replication, PeerHints {
   has(peer: PeerId, threadId: ThreadId, log: { id: LogId; counter: number }): void {
     this.#pusher.has(peer, threadId, log)
   }
+}
+
+function statusIn(all: readonly PeerStatus[], threadId: ThreadId, peers: readonly PeerId[]): PeerStatus[] {
+  const members = new Set(peers)
+  const ofThread = all.map(({ peer, failure, outstanding, stalls }) => ({
+    peer,
+    failure: members.has(peer) ? failure : undefined,
+    outstanding: outstanding.filter((each) => each.threadId === threadId),
+    stalls: stalls.filter((each) => each.threadId === threadId),
+  }))
+  return ofThread.filter(({ failure, outstanding, stalls }) => {
+    return failure !== undefined || outstanding.length + stalls.length > 0
+  })
 }

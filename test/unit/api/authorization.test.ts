@@ -54,6 +54,8 @@ describe('the authorization header', () => {
 })
 
 const dbID = threadIdToBytes(id)
+const logID = peerIdToBytes(fakeNet(clock).hostId)
+const recordID = cidOf(EMPTY_BYTES).bytes
 const address = addressToBytes(threadAddress(peerAddress(fakeNet(clock).hostId), fakeNet(clock).hostId, id))
 
 /** A good request of every RPC that asks who calls. */
@@ -79,6 +81,11 @@ const requests: Record<string, [RpcMethod, Uint8Array]> = {
     readTransaction: { option: { $case: 'startTransactionRequest', value: { dbID } } },
     writeTransaction: { option: { $case: 'startTransactionRequest', value: { dbID } } },
     listen: { dbID },
+    listRefusals: { dbID },
+    listWaitingLogs: { dbID },
+    listConflicts: { dbID },
+    admitLog: { dbID, logID },
+    skipRecord: { dbID, logID, recordID },
     // Asks for each database there is.
     listDBs: undefined,
     getToken: undefined,
@@ -91,9 +98,10 @@ const requests: Record<string, [RpcMethod, Uint8Array]> = {
     deleteThread: { threadID: dbID },
     addReplicator: { threadID: dbID, addr: address },
     createRecord: { threadID: dbID, body: Uint8Array.of(0xa0) },
-    addRecord: { threadID: dbID, logID: peerIdToBytes(fakeNet(clock).hostId), record: {} },
-    getRecord: { threadID: dbID, recordID: cidOf(EMPTY_BYTES).bytes },
+    addRecord: { threadID: dbID, logID, record: {} },
+    getRecord: { threadID: dbID, recordID },
     subscribe: { threadIDs: [dbID] },
+    getSyncStatus: {},
     getToken: undefined,
     getHostID: undefined,
   }),
