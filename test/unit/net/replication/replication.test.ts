@@ -168,6 +168,21 @@ describe('a record written here', () => {
     expect(a.replication.syncStatus()).toEqual([])
   })
 
+  it('is outstanding in its thread, where the peer cannot be reached in all of its threads', async () => {
+    const { links, a, b, threadId, logs } = pair({ clock: new FakeClock() })
+    await introduce(a, b, threadId)
+    const other = shareThread(a, b).threadId
+    await introduce(a, b, other)
+    const alone = a.replica.addThread()
+    links.setDown(b, true)
+    write(a, threadId, logs.a)
+    await quiet(links)
+    const failed = { peer: b.replica.hostId, failure: { times: 1 } }
+    expect(a.replication.syncStatus(threadId)).toMatchObject([{ ...failed, outstanding: [{ logId: logs.a }] }])
+    expect(a.replication.syncStatus(other)).toMatchObject([{ ...failed, outstanding: [] }])
+    expect(a.replication.syncStatus(alone)).toEqual([])
+  })
+
   it('goes out at once when the peer that was away calls', async () => {
     const clock = new FakeClock()
     const { links, a, b, threadId, logs } = pair({ clock })
