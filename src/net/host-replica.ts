@@ -17,6 +17,9 @@ import type { ThreadEntry } from './thread-entry.ts'
 import type { Threads } from './threads.ts'
 import type { Writer } from './writer.ts'
 
+/** Peers known over restarts to belong to a thread, besides those that its logs name. */
+const MAX_FOLLOWERS = 100
+
 export interface HostReplicaComponents {
   readonly hostId: PeerId
   readonly threads: Threads
@@ -111,7 +114,19 @@ export class HostReplica implements Replica {
   }
 
   prove(threadId: ThreadId, peer: PeerId): void {
-    this.#components.threads.find(threadId)?.prove(peer)
+    const entry = this.#components.threads.find(threadId)
+    if (entry === undefined || entry.isProven(peer)) return
+    entry.prove(peer)
+    // If that fails the peer is known until this host stops.
+    this.#keepFollower(entry, peer).catch(() => {})
+  }
+
+  /** A go-threads host that only reads shows the key when it sees other edges, which only members are told. */
+  async #keepFollower(entry: ThreadEntry, peer: PeerId): Promise<void> {
+    await this.#components.writer.write(entry, async (draft) => {
+      const followers = draft.state.followers.filter((each) => each !== peer)
+      if (!draft.state.peers().has(peer)) draft.setThread({ followers: [...followers, peer].slice(-MAX_FOLLOWERS) })
+    })
   }
 
   async adopt(

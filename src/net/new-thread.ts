@@ -14,7 +14,7 @@ export function storeNewThread(
   complete: (draft: ThreadDraft) => void = () => {},
 ): Promise<ThreadEntry> {
   const number = threads.takeNumber()
-  const made = { phase: 'live' as const, writers: new Map(), appData: undefined, stale: false, row: {} }
+  const made = { phase: 'live' as const, writers: new Map(), appData: undefined, stale: false, followers: [], row: {} }
   const row = { ...thread, number, ...made }
   const entry = new ThreadEntry(threadOf(row, new Map()))
   return threads.create(entry, async () => {

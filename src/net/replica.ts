@@ -74,6 +74,7 @@ export interface Replica {
   ): Promise<RecordBlocks[]>
   /** Whether the peer has shown that it belongs to the thread: by key, by a log address, or because the user named it. */
   isProven(threadId: ThreadId, peer: PeerId): boolean
+  /** Also over restarts. */
   prove(threadId: ThreadId, peer: PeerId): void
   /** Takes a thread that a peer asks us to keep. Throws NO_SPACE or PEER_REFUSED if the policy does not allow it. */
   adopt(

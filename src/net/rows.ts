@@ -47,6 +47,8 @@ export interface ThreadState {
   readonly logs: ReadonlyMap<LogId, LogState>
   /** Largest time of the cursors of all logs, in ns. */
   readonly latestTime: bigint
+  /** Peers that showed the service key while no log named them; the newest last. */
+  readonly followers: readonly PeerId[]
   /** Peers named in the addresses of the logs. */
   readonly peers: () => ReadonlySet<PeerId>
   /** What the owner keeps with the thread. */
@@ -102,6 +104,7 @@ export function encodeThreadRow(thread: ThreadRow): Uint8Array {
     writers: [...thread.writers].map(([identity, logId]) => [identity, peerIdToBytes(logId)]),
     app: thread.appData ?? null,
     stale: thread.stale,
+    followers: thread.followers,
   })
 }
 
@@ -117,6 +120,7 @@ export function decodeThreadRow(thread: number, value: Uint8Array): ThreadRow {
       writers: [Identity, Uint8Array][]
       app: unknown
       stale?: boolean
+      followers?: PeerId[]
     }
     const [read] = row.readKeys
     return {
@@ -128,6 +132,7 @@ export function decodeThreadRow(thread: number, value: Uint8Array): ThreadRow {
       writers: new Map(row.writers.map(([identity, logId]) => [identity, peerIdFromBytes(logId)])),
       appData: row.app ?? undefined,
       stale: row.stale === true,
+      followers: row.followers ?? [],
       row,
     }
   })

@@ -99,7 +99,7 @@ export class ThreadEntry {
 
   /** Whether the peer showed that it belongs to the thread, or a log names it. */
   isProven(peer: PeerId): boolean {
-    return this.#proven.has(peer) || this.#stored.peers().has(peer)
+    return this.#proven.has(peer) || this.#stored.peers().has(peer) || this.#stored.followers.includes(peer)
   }
 
   prove(peer: PeerId): void {

@@ -5,6 +5,8 @@ import { peerAddress, threadAddress } from '../../src/core/address.ts'
 import { bytesKey } from '../../src/core/bytes.ts'
 import { encode } from '../../src/core/cbor.ts'
 import type { RecordBlocks } from '../../src/core/record.ts'
+import { generateKey } from '../../src/core/keys.ts'
+import { identityOf } from '../../src/core/identity.ts'
 import { newThreadId } from '../../src/core/thread-id.ts'
 import { Status } from '../../src/net/protocol/status.ts'
 import { FakeClock } from '../support/fake-clock.ts'
@@ -110,6 +112,20 @@ describe('a go-threads host', () => {
     // Who belongs to the thread has its keys.
     for (const { serviceKey, readKey } of peer.requests('pushLog'))
       expect([serviceKey, readKey]).toEqual([undefined, undefined])
+  })
+
+  it('is told of a log that begins here, and fetches its records', async () => {
+    const shared = await share()
+    const { host, peer, database } = shared
+    await peer.writeAndPush(database.id, [create('theirs')])
+    await expectInStep(shared)
+    const caller = { identity: identityOf(generateKey(randomBytes).publicKey) }
+    const notes = database.collection('Note', { caller })
+    for (const id of ['1', '2']) await notes.create([bytesOf({ _id: id })])
+    await expect.poll(() => shared.thread.logs.size, PATIENCE).toBe(3)
+    await expectInStep(shared)
+    const [log] = (await host.net.getThread(database.id)).logs.slice(-1)
+    expect(peer.requests('pushLog').at(-1)).toMatchObject({ serviceKey: undefined, log: { id: log?.id } })
   })
 
   it('stamps records with a clock that falls back, and all hosts make the same of them', async () => {
@@ -470,6 +486,23 @@ describe('a go-threads host that keeps a thread with its service key only', () =
     const again = await (await open()).databases.join(peer.addressOf(database.id), options)
     expect(await found(again.collection('Note'))).toEqual(expected)
     expect(peer.panics).toEqual([])
+  })
+
+  it('joins it to follow it, and goes on after our restart', async () => {
+    const [host, peer] = [await open(), await openGo()]
+    const { database } = await newNotes(host, [{ _id: '1' }])
+    const { service } = (await database.info()).key
+    const thread = await peer.join(await addressOf(database), { service })
+    await peer.pullAll(host.net.hostId, database.id)
+    expect(thread.applied).toHaveLength(1)
+    resources.splice(resources.indexOf(host), 1)
+    const again = await host.restart()
+    resources.push(again)
+    // Nobody is told of it: no log names the follower.
+    const notes = (await again.databases.get(database.id)).collection('Note')
+    await notes.create([bytesOf({ _id: '2' })])
+    await peer.exchange(again.net.hostId)
+    await expect.poll(() => thread.applied.length, PATIENCE).toBe(2)
   })
 
   it('makes us keep it in the same way', async () => {

@@ -325,10 +325,16 @@ export class ScriptedGoPeer implements AsyncDisposable {
   /** One connection for each peer, dialled again when it is lost. */
   async #send(peer: PeerId, path: string, request: Uint8Array): Promise<Uint8Array> {
     const known = await this.#sessions.get(peer)?.catch(() => undefined)
-    if (known?.usable !== true) this.#sessions.set(peer, this.#dial(peer))
-    const session = await this.#sessions.get(peer)
-    if (session === undefined) throw new StatusError(Status.unavailable, 'the host has stopped')
-    return session.call(path, request, { timeoutMs: CALL_TIMEOUT_MS })
+    if (known?.usable === true) {
+      try {
+        return await known.call(path, request, { timeoutMs: CALL_TIMEOUT_MS })
+      } catch (error) {
+        if (!(error instanceof StatusError && error.code === Status.unavailable)) throw error
+      }
+    }
+    const opening = this.#dial(peer)
+    this.#sessions.set(peer, opening)
+    return (await opening).call(path, request, { timeoutMs: CALL_TIMEOUT_MS })
   }
 
   async #dial(peer: PeerId): Promise<PeerSession> {

@@ -33,6 +33,11 @@ async function append(): Promise<{ stored: Promise<unknown> }> {
   })
 }
 
+async function restartAfterWrites(): Promise<void> {
+  await (await append()).stored
+  core = await core.restart()
+}
+
 function ownLog(): LogId {
   const [own] = core.entry(id).stored.logs.keys()
   if (own === undefined) throw new Error('there is no log')
@@ -59,7 +64,7 @@ describe('what peers are told', () => {
   it('survives a power loss, also where callers do not wait for that', async () => {
     core = await openCore({ store: { durability: 'relaxed' } })
     await core.membership.create(id, { key: log.threadKey })
-    await core.replica.addLogs(id, [log.asPeerLog()], peer)
+    await core.replica.addLogs(id, [log.asPeerLog(peer)], peer)
     core.clock.advance(50)
     await expect.poll(() => core.store.journal.lastSeq).toBe(2)
     const { stored } = await append()
@@ -131,6 +136,32 @@ describe('peers of a thread', () => {
     for (let count = 1; count <= 1_000; count++) core.replica.prove(id, `peer ${count}` as LogId)
     expect(core.replica.isProven(id, first)).toBe(false)
     expect(core.replica.isProven(newThreadId('raw', random), first)).toBe(false)
+  })
+})
+
+describe('a peer that showed the key, and that no log names,', () => {
+  it('belongs to the thread after a restart', async () => {
+    core.replica.prove(id, peer)
+    await restartAfterWrites()
+    expect(core.replica.isProven(id, peer)).toBe(true)
+    expect(core.replica.isProven(id, newPeer().id)).toBe(false)
+  })
+
+  it('is one of a limited number, of which the newest are kept', async () => {
+    const peers = Array.from({ length: 101 }, () => newPeer().id)
+    for (const each of peers) core.replica.prove(id, each)
+    await restartAfterWrites()
+    expect(peers.map((each) => core.replica.isProven(id, each))).toEqual([false, ...peers.slice(1).map(() => true)])
+  })
+
+  it('costs no write when it shows it again', async () => {
+    core.replica.prove(id, peer)
+    const write = await append()
+    await write.stored
+    const { lastSeq } = core.store.journal
+    core.replica.prove(id, peer)
+    await (await append()).stored
+    expect(core.store.journal.lastSeq).toBe(lastSeq + 1)
   })
 })
 

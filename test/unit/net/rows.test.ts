@@ -20,6 +20,7 @@ import {
   type ThreadState,
   threadOf,
 } from '../../../src/net/rows.ts'
+import { newPeer } from '../../support/fake-replica.ts'
 import { LogMaker, random } from '../../support/log-maker.ts'
 
 const made = new LogMaker()
@@ -53,6 +54,7 @@ function threadState(changes: Partial<ThreadState> = {}): ThreadState {
     writers: new Map([[identityOf(made.key.publicKey), made.id]]),
     appData: { collections: ['dogs'] },
     stale: false,
+    followers: [newPeer().id],
     row: {},
   }
   return { ...threadOf(row, new Map()), ...changes }
