@@ -72,6 +72,7 @@ function netOptions(config: Config): Parameters<typeof createNet>[1] {
     pullInitialIntervalMs: config.netPullingInitialInterval,
     pullIntervalMs: config.netPullingInterval,
     replicateFor: config.replicateFor,
+    maxUnsolicitedBytes: config.maxUnsolicitedBytes,
   }
 }
 

@@ -1,6 +1,8 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import type { HostPort } from '../src/api/index.ts'
 import { type Address, parseAddress } from '../src/core/address.ts'
+import { ThreadsError } from '../src/core/errors.ts'
+import { type PeerId, parsePeerId } from '../src/core/peer-id.ts'
 import { parseDuration } from './duration.ts'
 
 /** Settings of the daemon. Members are named as the flags are; durations are in ms. */
@@ -24,7 +26,8 @@ export interface Config {
   durability: 'full' | 'relaxed'
   maxMessageBytes: number
   corsOrigins: readonly string[]
-  replicateFor: 'anyone' | 'none'
+  replicateFor: 'anyone' | 'none' | readonly PeerId[]
+  maxUnsolicitedBytes: number
   transactionIdle: number
   transactionTotal: number
 }
@@ -73,7 +76,17 @@ export const FLAGS: { readonly [Name in keyof Config]: Flag<Config[Name]> } = {
     kind: 'a list of origins like https://example.com,http://localhost:8080',
     parse: parseOrigins,
   },
-  replicateFor: oneOf(['anyone', 'none'], 'whose unknown threads are kept when another host asks'),
+  replicateFor: {
+    default: 'anyone',
+    help: 'whose unknown threads are kept when another host asks: anyone, none, or peer ids separated by commas',
+    kind: 'anyone, none or a list of peer ids',
+    parse: parseReplicateFor,
+  },
+  maxUnsolicitedBytes: wholeNumber(
+    String(10 * 1024 * MIB),
+    [0, 999_999_999_999_999],
+    'bytes of records kept in such threads',
+  ),
   transactionIdle: duration('10s', ['1ms', '24h'], 'how long a write transaction may be idle before it is aborted'),
   transactionTotal: duration('30s', ['1ms', '24h'], 'how long a write transaction may take before it is aborted'),
 }
@@ -97,6 +110,16 @@ export const OTHER_FLAGS: Readonly<Record<string, { flag: Flag<unknown>; why: st
     why: 'MongoDB is not supported; data is kept in the directory that -repo names',
     refused: true,
   },
+}
+
+function parseReplicateFor(text: string): Config['replicateFor'] | typeof bad {
+  if (text === 'anyone' || text === 'none') return text
+  try {
+    return text.split(',').map((id) => parsePeerId(id.trim()))
+  } catch (error) {
+    if (error instanceof ThreadsError) return bad
+    throw error
+  }
 }
 
 function boolean(help: string): Flag<boolean> {

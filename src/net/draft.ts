@@ -5,6 +5,7 @@ import type { RecordBlocks } from '../core/record.ts'
 import type { Batch, Change, Commit, HeadMove } from '../store/commit.ts'
 import type { Committer } from '../store/committer.ts'
 import type { Operation, ReadView } from '../store/ordered-store.ts'
+import { recordBytes } from './append.ts'
 import {
   encodeLogRow,
   encodeRecordRow,
@@ -78,6 +79,8 @@ export class ThreadDraft {
     }
     this.#logs.set(log.id, log)
     this.#touchedLogs.add(log.id)
+    const bytes = this.state.bytes + log.bytes - (before?.bytes ?? 0)
+    if (bytes !== this.state.bytes) this.state = { ...this.state, bytes }
     if (log.cursor.time > this.state.latestTime) this.state = { ...this.state, latestTime: log.cursor.time }
     if (log.addresses !== before?.addresses) this.state = { ...this.state, peers: lazyPeers(this.#logs) }
   }
@@ -99,7 +102,7 @@ export class ThreadDraft {
     const move = this.#heads.get(log.number)
     if (move === undefined) this.#heads.set(log.number, { from: counter - 1, to: counter })
     else move.to = counter
-    this.setLog({ ...log, head: { counter, cid } })
+    this.setLog({ ...log, head: { counter, cid }, bytes: log.bytes + recordBytes(blocks) })
     return counter
   }
 

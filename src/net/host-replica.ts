@@ -1,11 +1,11 @@
 import type { CID } from 'multiformats/cid'
 import { addressesEdge, headsEdge } from '../core/edge.ts'
-import { ThreadsError } from '../core/errors.ts'
 import type { LogId, PeerId } from '../core/peer-id.ts'
 import type { RecordBlocks } from '../core/record.ts'
 import type { SymmetricKey } from '../core/symmetric.ts'
 import type { ThreadId } from '../core/thread-id.ts'
 import type { Journal } from '../store/journal.ts'
+import { recordBytes } from './append.ts'
 import { mergeLog } from './merge-log.ts'
 import { storeNewThread } from './new-thread.ts'
 import type { ResolvedNetOptions } from './options.ts'
@@ -15,6 +15,7 @@ import type { Edges, PeerLog, Receipt, ReceivedRun, Replica, ThreadWatcher } fro
 import type { LogState, ThreadState } from './rows.ts'
 import type { ThreadEntry } from './thread-entry.ts'
 import type { Threads } from './threads.ts'
+import { UnsolicitedQuota } from './unsolicited.ts'
 import type { Writer } from './writer.ts'
 
 /** Peers known over restarts to belong to a thread, besides those that its logs name. */
@@ -34,12 +35,14 @@ export class HostReplica implements Replica {
   readonly hostId: PeerId
   readonly #components: HostReplicaComponents
   readonly #options: ResolvedNetOptions
+  readonly #quota: UnsolicitedQuota
   readonly #edges = new WeakMap<ThreadState, Edges>()
 
   constructor(components: HostReplicaComponents, options: ResolvedNetOptions) {
     this.hostId = components.hostId
     this.#components = components
     this.#options = options
+    this.#quota = new UnsolicitedQuota(components.threads, options)
   }
 
   threadIds(): ThreadId[] {
@@ -135,7 +138,7 @@ export class HostReplica implements Replica {
     from: PeerId,
   ): Promise<void> {
     const { threads, writer } = this.#components
-    const { entry, created } = await threads.findOrCreate(threadId, () => this.#adoptUnknown(threadId, keys))
+    const { entry, created } = await threads.findOrCreate(threadId, () => this.#adoptUnknown(threadId, keys, from))
     if (created) return entry.prove(from)
     const { read } = keys
     if (read === undefined || entry.prepared.key.read !== undefined) return
@@ -150,28 +153,29 @@ export class HostReplica implements Replica {
   async #adoptUnknown(
     threadId: ThreadId,
     keys: { service: SymmetricKey; read: SymmetricKey | undefined },
+    from: PeerId,
   ): Promise<ThreadEntry> {
-    if (this.#options.replicateFor === 'none') throw new ThreadsError('PEER_REFUSED', 'thread not found')
-    const { threads } = this.#components
-    const kept = threads.unsolicitedCount()
-    if (kept >= this.#options.maxUnsolicitedThreads) {
-      throw new ThreadsError('NO_SPACE', `this host keeps ${kept} threads for others already`)
-    }
+    this.#quota.refuseThread(from)
     const key = keys.read === undefined ? { service: keys.service } : { service: keys.service, read: keys.read }
-    return storeNewThread(this.#components, { id: threadId, key, unsolicited: true })
+    return storeNewThread(this.#components, { id: threadId, key, unsolicited: true, keptFor: from })
   }
 
   async addLogs(threadId: ThreadId, logs: readonly PeerLog[], from: PeerId): Promise<void> {
     const entry = this.#components.threads.get(threadId)
     const { stored } = await this.#components.writer.write(entry, async (draft) => {
+      const before = draft.state.logs.size
       for (const log of logs) mergeLog(draft, log, this.#options)
+      this.#quota.refuseLogs(draft.state, draft.state.logs.size - before)
     })
     await stored
     this.prove(threadId, from)
   }
 
-  receive(run: ReceivedRun): Promise<Receipt> {
-    return this.#components.receiver.receive(this.#components.threads.get(run.threadId), run)
+  async receive(run: ReceivedRun): Promise<Receipt> {
+    const entry = this.#components.threads.get(run.threadId)
+    const bytes = run.records.reduce((sum, record) => sum + recordBytes(record), 0)
+    this.#quota.refuseBytes(entry.prepared, bytes)
+    return this.#components.receiver.receive(entry, run)
   }
 
   /** What peers may be told of a thread. */

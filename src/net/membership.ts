@@ -100,6 +100,7 @@ export class Membership {
       cursor: log?.cursor ?? { counter: 0, time: 0n },
       unpulled: brought && this.#hasPeers(draft),
       retired: log?.retired ?? false,
+      bytes: log?.bytes ?? 0,
       row: log?.row ?? {},
     })
     draft.setThread({ writers: new Map(draft.state.writers).set(this.writerOf(caller), id) })
@@ -163,7 +164,7 @@ export class Membership {
       if (appData !== undefined) draft.setThread({ appData })
     }
     const { entry, created } = await threads.findOrCreate(id, () =>
-      storeNewThread(this.#components, { id, key, unsolicited: false }, fill),
+      storeNewThread(this.#components, { id, key, unsolicited: false, keptFor: undefined }, fill),
     )
     if (created) return entry
     const { stored } = await writer.write(entry, async (draft) => {
@@ -172,7 +173,7 @@ export class Membership {
         throw new ThreadsError('THREAD_IN_USE', 'thread is in use')
       }
       if (draft.state.key.read === undefined && key.read !== undefined) draft.setThread({ key })
-      if (draft.state.unsolicited) draft.setThread({ unsolicited: false })
+      if (draft.state.unsolicited) draft.setThread({ unsolicited: false, keptFor: undefined })
       fill(draft)
     })
     await stored

@@ -34,6 +34,7 @@ export function mergeLog(draft: ThreadDraft, log: PeerLog, limits: LogLimits): v
     cursor: { counter: 0, time: 0n },
     unpulled: false,
     retired: false,
+    bytes: 0,
     row: {},
   })
 }

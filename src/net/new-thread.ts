@@ -10,7 +10,7 @@ import type { Writer } from './writer.ts'
  */
 export function storeNewThread(
   { threads, writer }: { threads: Threads; writer: Writer },
-  thread: Pick<ThreadState, 'id' | 'key' | 'unsolicited'>,
+  thread: Pick<ThreadState, 'id' | 'key' | 'unsolicited' | 'keptFor'>,
   complete: (draft: ThreadDraft) => void = () => {},
 ): Promise<ThreadEntry> {
   const number = threads.takeNumber()

@@ -1,4 +1,5 @@
 import type { Address } from '../core/address.ts'
+import type { PeerId } from '../core/peer-id.ts'
 
 /** Settings of the net layer. All optional; bounds are checked by `resolveNetOptions`. */
 export interface NetOptions {
@@ -26,10 +27,12 @@ export interface NetOptions {
   maxLogs?: number
   /** Addresses of one log. @default 16 */
   maxLogAddresses?: number
-  /** Whose unknown threads are kept when asked: of anyone, or of nobody. @default 'anyone', as go-threads */
-  replicateFor?: 'anyone' | 'none'
+  /** Whose unknown threads are kept when asked: of anyone, of nobody, or of these peers. @default 'anyone', as go-threads */
+  replicateFor?: 'anyone' | 'none' | readonly PeerId[]
   /** Threads kept for peers who asked, without a user of this host. @default 10000 */
   maxUnsolicitedThreads?: number
+  /** Bytes of their records. A host that serves anyone should not fill its disk with it. @default 10 GiB */
+  maxUnsolicitedBytes?: number
 }
 
 export type ResolvedNetOptions = Required<NetOptions>
@@ -51,6 +54,7 @@ const DEFAULTS: ResolvedNetOptions = {
   maxLogAddresses: 16,
   replicateFor: 'anyone',
   maxUnsolicitedThreads: 10_000,
+  maxUnsolicitedBytes: 10 * 1024 * MIB,
 }
 
 const BOUNDS: Partial<Record<keyof NetOptions, readonly [min: number, max: number]>> = {
@@ -63,9 +67,8 @@ const BOUNDS: Partial<Record<keyof NetOptions, readonly [min: number, max: numbe
   maxLogs: [1, 1_000_000],
   maxLogAddresses: [1, 1_000],
   maxUnsolicitedThreads: [0, 10_000_000],
+  maxUnsolicitedBytes: [0, Number.MAX_SAFE_INTEGER],
 }
-
-const REPLICATE_FOR: ReadonlySet<string> = new Set(['anyone', 'none'])
 
 /** Fills in defaults, also for `undefined`. Throws TypeError naming the option, its value and what is allowed. */
 export function resolveNetOptions(options: NetOptions): ResolvedNetOptions {
@@ -77,8 +80,9 @@ export function resolveNetOptions(options: NetOptions): ResolvedNetOptions {
       throw new TypeError(`${name} is ${String(value)}, must be a whole number from ${min} to ${max}`)
     }
   }
-  if (!REPLICATE_FOR.has(resolved.replicateFor)) {
-    throw new TypeError(`replicateFor is ${resolved.replicateFor}, must be anyone or none`)
+  const { replicateFor } = resolved
+  if (!Array.isArray(replicateFor) && replicateFor !== 'anyone' && replicateFor !== 'none') {
+    throw new TypeError(`replicateFor is ${String(replicateFor)}, must be anyone, none or a list of peer ids`)
   }
   return resolved
 }

@@ -32,6 +32,8 @@ export interface LogState {
   readonly unpulled: boolean
   /** Another record than ours was seen at its place, signed by the log: it is written no more. */
   readonly retired: boolean
+  /** Bytes of its records. */
+  readonly bytes: number
   readonly row: Row
 }
 
@@ -42,11 +44,15 @@ export interface ThreadState {
   readonly phase: 'live' | 'deleting'
   /** Kept because a peer asked; no user of this host did. */
   readonly unsolicited: boolean
+  /** The peer that asked. */
+  readonly keptFor: PeerId | undefined
   /** Which log each identity writes. */
   readonly writers: ReadonlyMap<Identity, LogId>
   readonly logs: ReadonlyMap<LogId, LogState>
   /** Largest time of the cursors of all logs, in ns. */
   readonly latestTime: bigint
+  /** Bytes of the records of all logs. */
+  readonly bytes: number
   /** Peers that showed the service key while no log named them; the newest last. */
   readonly followers: readonly PeerId[]
   /** Peers named in the addresses of the logs. */
@@ -58,13 +64,17 @@ export interface ThreadState {
   readonly row: Row
 }
 
-export type ThreadRow = Omit<ThreadState, 'logs' | 'latestTime' | 'peers'>
+export type ThreadRow = Omit<ThreadState, 'logs' | 'latestTime' | 'bytes' | 'peers'>
 
 /** A thread with these logs. They must not be changed once it is asked for its peers. */
 export function threadOf(thread: ThreadRow, logs: ReadonlyMap<LogId, LogState>): ThreadState {
   let latestTime = 0n
-  for (const { cursor } of logs.values()) if (cursor.time > latestTime) latestTime = cursor.time
-  return { ...thread, logs, latestTime, peers: lazyPeers(logs) }
+  let bytes = 0
+  for (const log of logs.values()) {
+    if (log.cursor.time > latestTime) latestTime = log.cursor.time
+    bytes += log.bytes
+  }
+  return { ...thread, logs, latestTime, bytes, peers: lazyPeers(logs) }
 }
 
 export function logOfNumber({ logs }: Pick<ThreadState, 'logs'>, number: number): LogState | undefined {
@@ -101,6 +111,7 @@ export function encodeThreadRow(thread: ThreadRow): Uint8Array {
     readKeys: key.read === undefined ? [] : [key.read, ...furtherKeys],
     phase: thread.phase,
     unsolicited: thread.unsolicited,
+    keptFor: thread.keptFor ?? null,
     writers: [...thread.writers].map(([identity, logId]) => [identity, peerIdToBytes(logId)]),
     app: thread.appData ?? null,
     stale: thread.stale,
@@ -117,6 +128,7 @@ export function decodeThreadRow(thread: number, value: Uint8Array): ThreadRow {
       readKeys: Uint8Array[]
       phase: ThreadState['phase']
       unsolicited: boolean
+      keptFor?: PeerId | null
       writers: [Identity, Uint8Array][]
       app: unknown
       stale?: boolean
@@ -129,6 +141,7 @@ export function decodeThreadRow(thread: number, value: Uint8Array): ThreadRow {
       key: read === undefined ? { service: row.serviceKey } : { service: row.serviceKey, read },
       phase: row.phase,
       unsolicited: row.unsolicited,
+      keptFor: row.keptFor ?? undefined,
       writers: new Map(row.writers.map(([identity, logId]) => [identity, peerIdFromBytes(logId)])),
       appData: row.app ?? undefined,
       stale: row.stale === true,
@@ -163,6 +176,7 @@ export function encodeLogRow(log: LogState): Uint8Array {
     cursorTime: log.cursor.time,
     unpulled: log.unpulled,
     retired: log.retired,
+    bytes: log.bytes,
   })
 }
 
@@ -180,6 +194,7 @@ export function decodeLogRow(log: number, value: Uint8Array): LogState {
       cursorTime: number | bigint
       unpulled?: boolean
       retired?: boolean
+      bytes?: number
     }
     const publicKey = decodePublicKey(row.publicKey)
     return {
@@ -193,6 +208,7 @@ export function decodeLogRow(log: number, value: Uint8Array): LogState {
       cursor: { counter: row.cursor, time: BigInt(row.cursorTime) },
       unpulled: row.unpulled === true,
       retired: row.retired === true,
+      bytes: row.bytes ?? 0,
       row,
     }
   })

@@ -8,7 +8,7 @@ import { decodeLogRow, decodeThreadRow, type LogState, type ThreadState, threadO
 import { ThreadEntry } from './thread-entry.ts'
 
 interface Creation {
-  readonly unsolicited: boolean
+  readonly entry: ThreadEntry
   readonly ended: Promise<void>
 }
 
@@ -72,7 +72,7 @@ export class Threads {
       () => this.#endCreation(entry),
       () => this.#endCreation(entry),
     )
-    this.#creations.set(entry.id, { unsolicited: entry.prepared.unsolicited, ended })
+    this.#creations.set(entry.id, { entry, ended })
     return making
   }
 
@@ -136,12 +136,10 @@ export class Threads {
     return [...this.#entries.values()]
   }
 
-  /** Threads kept only because a peer asked, with those that are being created. */
-  unsolicitedCount(): number {
-    let count = 0
-    for (const entry of this.#entries.values()) if (entry.stored.unsolicited) count++
-    for (const { unsolicited } of this.#creations.values()) if (unsolicited) count++
-    return count
+  /** Threads kept only because a peer asked, with those that are being created, as they soon will be. */
+  *unsolicited(): Generator<ThreadState> {
+    for (const { prepared } of this.#entries.values()) if (prepared.unsolicited) yield prepared
+    for (const { entry } of this.#creations.values()) if (entry.prepared.unsolicited) yield entry.prepared
   }
 
   /** Number for a new thread. Never the same twice, if {@link numberRow} is stored with the thread. */

@@ -28,7 +28,7 @@ let exchanges: number
 let answers: Partial<Handlers>
 
 beforeEach(async () => {
-  host = await startHost({ net: { maxUnsolicitedThreads: 2 } })
+  host = await startHost({ net: { maxUnsolicitedThreads: 4 } })
   info = await host.net.createThread(newThreadId('raw', randomBytes))
   await host.net.createRecord(info.id, encode({}))
   peer = await newHost()

@@ -68,6 +68,7 @@ describe('the settings of the daemon', () => {
     [['-netPullingInterval', '0s'], '-netPullingInterval: "0s" is not a duration'],
     [['-debug=perhaps'], '-debug: "perhaps" is not true or false'],
     [['-durability', 'none'], '-durability: "none" is not full or relaxed'],
+    [['-replicateFor', 'nobody'], '-replicateFor: "nobody" is not anyone, none or a list of peer ids'],
     [['-corsOrigins', 'example.com'], '-corsOrigins: "example.com" is not a list of origins'],
     [['-connLowWater', 'many'], '-connLowWater: "many" is not a whole number'],
   ])('refuse %j and say why', (args, message) => {

@@ -24,6 +24,7 @@ const empty: LogState = {
   cursor: { counter: 0, time: 0n },
   unpulled: false,
   retired: false,
+  bytes: 0,
   row: {},
 }
 

@@ -16,7 +16,7 @@ let log: LogMaker
 const peer = newPeer().id
 
 beforeEach(async () => {
-  core = await openCore({ net: { maxLogs: 5, maxLogAddresses: 3, maxUnsolicitedThreads: 3 } })
+  core = await openCore({ net: { maxLogs: 5, maxLogAddresses: 3 } })
   log = new LogMaker()
   id = newThreadId('raw', random)
   await core.membership.create(id, { key: log.threadKey })
@@ -218,32 +218,6 @@ describe('logs that peers tell of', () => {
 })
 
 describe('threads that peers ask to keep', () => {
-  const adopt = (read?: Uint8Array): Promise<void> =>
-    core.replica.adopt(newThreadId('raw', random), { service: random(32), read }, peer)
-
-  it('are kept up to their number, also when they come at once', async () => {
-    const results = await Promise.allSettled(Array.from({ length: 6 }, () => adopt()))
-    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(3)
-    expect(results[5]).toMatchObject({ reason: { code: 'NO_SPACE' } })
-    expect(core.threads.all()).toHaveLength(4)
-  })
-
-  it('make room when a user of this host wants one of them', async () => {
-    const wanted = newThreadId('raw', random)
-    await core.replica.adopt(wanted, { service: log.threadKey.service, read: undefined }, peer)
-    await adopt()
-    await adopt()
-    await expect(adopt()).rejects.toMatchObject({ code: 'NO_SPACE' })
-    await core.membership.create(wanted, { key: log.threadKey })
-    await adopt()
-  })
-
-  it('are refused where the host keeps none', async () => {
-    core = await openCore({ net: { replicateFor: 'none' } })
-    await expect(adopt()).rejects.toMatchObject({ code: 'PEER_REFUSED', message: 'thread not found' })
-    expect(core.threads.all()).toEqual([])
-  })
-
   it('prove who asked, and keep the first read key they get', async () => {
     const kept = newThreadId('raw', random)
     const { service, read } = log.threadKey

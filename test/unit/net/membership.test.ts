@@ -141,7 +141,7 @@ describe('joining a thread', () => {
     await core.membership.join(id, { ...as(bo, { appData: 'kept' }), key: { service }, logs: [ada.asPeerLog()] })
     expect(core.entry(id).stored).toMatchObject({ unsolicited: false, appData: 'kept' })
     expect(core.entry(id).stored.logs.size).toBe(1)
-    expect(core.threads.unsolicitedCount()).toBe(0)
+    expect([...core.threads.unsolicited()]).toEqual([])
   })
 
   it('leaves out bad logs of the peer, and those over the limit', async () => {

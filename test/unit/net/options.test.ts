@@ -19,6 +19,7 @@ describe('the options of net', () => {
 
   it('do not replicate for everyone because of a misspelt word', () => {
     const misspelt = JSON.parse('{ "replicateFor": "nobody" }') as NetOptions
-    expect(() => resolveNetOptions(misspelt)).toThrow('replicateFor is nobody')
+    expect(() => resolveNetOptions(misspelt)).toThrow('replicateFor is nobody, must be anyone, none or a list')
+    expect(resolveNetOptions({ replicateFor: [] })).toMatchObject({ replicateFor: [] })
   })
 })

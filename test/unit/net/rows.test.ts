@@ -39,6 +39,7 @@ function logState(changes: Partial<LogState> = {}): LogState {
     cursor: { counter: 1, time: 2n ** 63n - 1n },
     unpulled: true,
     retired: true,
+    bytes: 700,
     row: {},
     ...changes,
   }
@@ -51,6 +52,7 @@ function threadState(changes: Partial<ThreadState> = {}): ThreadState {
     key: made.threadKey,
     phase: 'live' as const,
     unsolicited: false,
+    keptFor: undefined,
     writers: new Map([[identityOf(made.key.publicKey), made.id]]),
     appData: { collections: ['dogs'] },
     stale: false,
@@ -104,7 +106,14 @@ describe('the row of a log', () => {
 
 describe('the row of a thread', () => {
   it('says all that is known of the thread', () => {
-    const { logs: _, latestTime: _time, peers: _peers, row: _row, ...thread } = threadState({ unsolicited: true })
+    const {
+      logs: _,
+      latestTime: _time,
+      bytes: _bytes,
+      peers: _peers,
+      row: _row,
+      ...thread
+    } = threadState({ unsolicited: true, keptFor: made.id })
     const { row: _decoded, ...decoded } = decodeThreadRow(3, encodeThreadRow({ ...thread, row: {} }))
     expect(decoded).toEqual(thread)
   })

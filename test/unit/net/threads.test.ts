@@ -142,9 +142,13 @@ describe('a thread that is being created', () => {
   it('leaves nothing when it cannot be completed, and can be created then', async () => {
     const id = newId()
     const before = core.faulty.batches.length
-    const failing = storeNewThread(core, { id, key: new LogMaker().threadKey, unsolicited: false }, () => {
-      throw new Error('no')
-    })
+    const failing = storeNewThread(
+      core,
+      { id, key: new LogMaker().threadKey, unsolicited: false, keptFor: undefined },
+      () => {
+        throw new Error('no')
+      },
+    )
     const waiting = core.membership.create(id, {})
     await expect(failing).rejects.toThrow('no')
     const entry = await waiting
