@@ -246,6 +246,10 @@ export class ThreadDatabase implements Database, App {
     return this.#operator.skip(logId, recordId, options)
   }
 
+  resetClock(options: CallOptions = {}): Promise<void> {
+    return this.#operator.resetClock(options)
+  }
+
   conflicts(collection: string, path: string, options: ConflictOptions = {}): Promise<ConflictPage> {
     return this.#onSnapshot(placeOf(collection, options), (reader) => reader.conflicts(path, options))
   }

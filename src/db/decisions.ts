@@ -42,6 +42,11 @@ export function withAdmitted(decisions: Decisions = NONE, log: LogId, counter: n
   return { ...decisions, admitted: [...others, { log, counter }] }
 }
 
+/** Takes an admission back: the records of the log are held again. */
+export function withoutAdmitted(decisions: Decisions, log: LogId): Decisions {
+  return { ...decisions, admitted: decisions.admitted.filter((each) => each.log !== log) }
+}
+
 /** Throws TOO_LARGE. */
 export function withSkipped(decisions: Decisions = NONE, { logId, counter, eventCid }: Place): Decisions {
   if (decisions.skipped.length >= MAX_SKIPPED) {

@@ -7,16 +7,15 @@ import type { Change } from '../store/commit.ts'
 import type { Operation, ReadView } from '../store/ordered-store.ts'
 import { type Decisions, isAdmitted, isSkipped } from './decisions.ts'
 import { type DatabaseDefinition, validatorsOf } from './definition.ts'
-import { type FoldRecord, type FoldResult, fold, type Rejudge } from './fold/fold.ts'
+import { type FoldRecord, type FoldResult, type FoldWork, fold, type Rejudge } from './fold/fold.ts'
 import { positionOf } from './fold/position.ts'
 import { REASONS } from './fold/reasons.ts'
 import { createFoldState, foldOperations } from './fold/store-state.ts'
 import { type Content, readContent } from './fold/well-formed.ts'
 import { indexOperations } from './indexes/maintain.ts'
 import type { Sandbox } from './sandbox/index.ts'
-import { MAX_AHEAD_MS } from './stamp.ts'
+import { MAX_AHEAD_MS, NS_PER_MS } from './stamp.ts'
 
-const NS_PER_MS = 1_000_000n
 /** How long a log rests that could not be judged. A try may take a minute, in which the thread takes no writes. */
 const SANDBOX_REST_MS = 5_000
 
@@ -80,6 +79,16 @@ export class Folder {
     return derivedRows(result, this.#components.thread, definition)
   }
 
+  /** Takes back the effects of records that were folded. */
+  async withdraw(
+    withdrawn: readonly FoldRecord[],
+    view: ReadView,
+    definition: DatabaseDefinition,
+  ): Promise<{ operations: Operation[]; changes: Change[] }> {
+    const result = await this.#run({ records: [], withdrawn }, { view, local: false }, definition)
+    return derivedRows(result, this.#components.thread, definition)
+  }
+
   /** Gives records their positions; those ahead of the clock, and what follows them in their log, stay behind. */
   #admit(records: readonly ThreadRecord[], context: FoldContext, decisions: Decisions | undefined): Admission {
     const cursors = new Map<LogId, Cursor>()
@@ -122,7 +131,7 @@ export class Folder {
   }
 
   #run(
-    work: { records: readonly FoldRecord[]; rejudge: readonly Rejudge[] },
+    work: FoldWork,
     context: Pick<FoldContext, 'view' | 'local'>,
     definition: DatabaseDefinition,
   ): Promise<FoldResult> {

@@ -128,6 +128,12 @@ export interface Database {
    */
   skip(logId: LogId, recordId: CID, options?: CallOptions): Promise<void>
   /**
+   * After the clock of this host was far ahead and was set back: records that it wrote ahead of its clock are held here
+   * too, as on other hosts, until their time comes. Writing goes on in a new log. Throws NOT_WAITING if there are none,
+   * CLOCK_SKEW if this host has taken in records of others that are more than a day ahead.
+   */
+  resetClock(options?: CallOptions): Promise<void>
+  /**
    * Values of a unique index that several documents have, as the caller may see them: two hosts may write equal values
    * at once. Throws COLLECTION_NOT_FOUND, INVALID_INDEX.
    */

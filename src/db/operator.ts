@@ -4,6 +4,7 @@ import { ThreadsError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import type { LogId } from '../core/peer-id.ts'
 import type { OwnedThread, ThreadRecord, WaitingLog, WaitReason } from '../net/index.ts'
+import { resetClock } from './clock-reset.ts'
 import { type Decisions, withAdmitted, withSkipped } from './decisions.ts'
 import type { DatabaseDefinition } from './definition.ts'
 import type { Folder } from './folder.ts'
@@ -71,6 +72,20 @@ export class Operator {
       logger.warn(fields, 'a record that could not be judged was skipped')
       return withSkipped(decisions, record)
     })
+  }
+
+  async resetClock({ signal }: CallOptions): Promise<void> {
+    const { logger, thread, writeLock } = this.#components
+    const task = async (): Promise<void> => {
+      for (const [log, records] of await resetClock(this.#components, signal)) {
+        logger.warn(
+          { thread: thread.id, log, records },
+          'records written ahead of the clock are held; the log is retired',
+        )
+      }
+      await thread.resume()
+    }
+    await writeLock.run(task, signal === undefined ? {} : { signal })
   }
 
   /** Stores a decision, and folds what waited for it. */

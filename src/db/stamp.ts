@@ -1,6 +1,6 @@
 import { ThreadsError } from '../core/errors.ts'
 
-const NS_PER_MS = 1_000_000n
+export const NS_PER_MS = 1_000_000n
 const DAY_MS = 86_400_000
 
 /** No record can be older than the program, which is of this year. A clock before that was never set. */
@@ -27,7 +27,7 @@ export function stampTime(nowMs: number, latestTime: bigint): bigint {
     throw new ThreadsError(
       'CLOCK_SKEW',
       `records of this thread are stamped ${Math.round(aheadMs / 1000)} s ahead of the clock of this host, at most ${MAX_AHEAD_MS / 1000} s are allowed`,
-      { hint: 'Set the clock of this host.' },
+      { hint: 'Set the clock of this host. If it was ahead when it wrote, reset the clock of the database.' },
     )
   }
   return time

@@ -97,6 +97,11 @@ export interface Draft {
   append(caller: Caller, body: Uint8Array): Promise<ThreadRecord>
   /** Replaces the owner's member of the thread's row. Any value that CBOR can hold. */
   setAppData(value: unknown): void
+  /**
+   * Moves a log's cursor back before records that were folded, whose effects the owner takes back in the same batch. If
+   * the log is one of this host, whoever wrote it gets a new one.
+   */
+  holdBack(logId: LogId, cursor: Cursor): void
   /** The owner's rows are made anew, from the records up to these cursors: the thread is not stale any more. */
   rebuilt(cursors: ReadonlyMap<LogId, Cursor>): void
 }
@@ -113,6 +118,8 @@ export interface OwnedThread {
   stale(): boolean
   /** How far each log is folded. */
   cursors(): ReadonlyMap<LogId, Cursor>
+  /** Logs that this host has the keys of. */
+  ownLogs(): ReadonlySet<LogId>
   /**
    * Runs `work` alone among the writers of the thread. The promise resolves when the batch is prepared, `stored` when it
    * is durable. If `work` throws, nothing is written.

@@ -81,8 +81,14 @@ export class ThreadDraft {
     this.#touchedLogs.add(log.id)
     const bytes = this.state.bytes + log.bytes - (before?.bytes ?? 0)
     if (bytes !== this.state.bytes) this.state = { ...this.state, bytes }
-    if (log.cursor.time > this.state.latestTime) this.state = { ...this.state, latestTime: log.cursor.time }
+    this.#noteTime(log.cursor.time, before?.cursor.time ?? 0n)
     if (log.addresses !== before?.addresses) this.state = { ...this.state, peers: lazyPeers(this.#logs) }
+  }
+
+  #noteTime(time: bigint, before: bigint): void {
+    const { latestTime, logs } = this.state
+    if (time > latestTime) this.state = { ...this.state, latestTime: time }
+    else if (time < before && before === latestTime) this.state = { ...this.state, latestTime: latestTimeOf(logs) }
   }
 
   /** Number for a log that is new in the thread; another one each time. */
@@ -146,6 +152,12 @@ export class ThreadDraft {
 }
 
 const NOTHING = new Uint8Array(0)
+
+function latestTimeOf(logs: ReadonlyMap<LogId, LogState>): bigint {
+  let latest = 0n
+  for (const { cursor } of logs.values()) if (cursor.time > latest) latest = cursor.time
+  return latest
+}
 
 function storeReopens(): ThreadsError {
   return new ThreadsError('STORE_READONLY', 'the store takes no writes after a failed one', {

@@ -59,6 +59,11 @@ export class ThreadOwner implements OwnedThread {
     return new Map([...this.#entry.prepared.logs.values()].map(({ id, cursor }) => [id, cursor]))
   }
 
+  ownLogs(): ReadonlySet<LogId> {
+    const own = this.#entry.prepared.logs.values().filter(({ privateKey }) => privateKey !== undefined)
+    return new Set(own.map(({ id }) => id))
+  }
+
   write<T>(work: (draft: Draft) => Promise<T>): Promise<{ result: T; stored: Promise<Commit | undefined> }> {
     return this.#components.writer.write(this.#entry, (draft) =>
       work(new OwnerDraft(this.#entry, draft, this.#components)),
@@ -131,6 +136,11 @@ class OwnerDraft implements Draft {
 
   setAppData(value: unknown): void {
     this.#draft.setThread({ appData: value })
+  }
+
+  holdBack(logId: LogId, cursor: Cursor): void {
+    const log = this.#draft.log(logId)
+    this.#draft.setLog({ ...log, cursor, retired: log.retired || log.privateKey !== undefined })
   }
 
   rebuilt(cursors: ReadonlyMap<LogId, Cursor>): void {

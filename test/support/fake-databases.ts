@@ -177,6 +177,10 @@ export class FakeDatabase implements Database {
     return this.skip()
   }
 
+  resetClock(): Promise<void> {
+    return this.skip()
+  }
+
   async skip(): Promise<void> {
     throw new ThreadsError('NOT_WAITING', 'no log waits')
   }

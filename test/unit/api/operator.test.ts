@@ -176,7 +176,7 @@ describe('a list for operators', () => {
   it('comes in pages of the length and at the place that is asked for', async () => {
     const pages: unknown[] = []
     const note = async (...[options]: [object?]): Promise<[]> => {
-      const { signal, ...page } = options as { signal: AbortSignal }
+      const { signal: _signal, ...page } = options as { signal: AbortSignal }
       pages.push(page)
       return []
     }
