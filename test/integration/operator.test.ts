@@ -87,6 +87,18 @@ describe('an operator', () => {
     })
   })
 
+  it('resets the clock after it was days ahead', async () => {
+    const startMs = clock.nowMs()
+    clock.set(startMs + 48 * HOUR_MS)
+    await notes.create([Buffer.from('{"_id":"ahead"}')])
+    clock.set(startMs)
+    await expect(notes.create([Buffer.from('{"_id":"n"}')])).rejects.toMatchObject({ code: 'CLOCK_SKEW' })
+    await api.unary(rpc.resetClock, { dbID })
+    await notes.create([Buffer.from('{"_id":"n"}')])
+    expect(await idsOf(notes)).toEqual(['n'])
+    expect((await api.unary(rpc.listWaitingLogs, { dbID })).logs).toMatchObject([{ counter: 1n, reason: 'clock' }])
+  })
+
   it('finds the documents that share a unique value', async () => {
     await database.updateCollection({ ...NOTE, indexes: [{ path: 'name', unique: true }] })
     const log = await newLog()

@@ -23,6 +23,7 @@ import { newCollection } from './new-collection.ts'
 import { newDb } from './new-db.ts'
 import { newDbFromAddr } from './new-db-from-addr.ts'
 import { readTransaction } from './read-transaction.ts'
+import { resetClock } from './reset-clock.ts'
 import { save } from './save.ts'
 import { skipRecord } from './skip-record.ts'
 import { updateCollection } from './update-collection.ts'
@@ -65,5 +66,6 @@ export const dbService: RpcService<keyof APIDefinition['methods']> = {
     listConflicts: unary(rpc.listConflicts, listConflicts, { INVALID_INDEX: status.INVALID_ARGUMENT }),
     admitLog: unary(rpc.admitLog, admitLog),
     skipRecord: unary(rpc.skipRecord, skipRecord),
+    resetClock: unary(rpc.resetClock, resetClock),
   },
 }

@@ -457,6 +457,13 @@ export interface SkipRecordRequest {
 export interface SkipRecordReply {
 }
 
+export interface ResetClockRequest {
+  dbID: Uint8Array;
+}
+
+export interface ResetClockReply {
+}
+
 function createBaseGetTokenRequest(): GetTokenRequest {
   return { payload: undefined };
 }
@@ -5338,6 +5345,104 @@ export const SkipRecordReply: MessageFns<SkipRecordReply> = {
   },
 };
 
+function createBaseResetClockRequest(): ResetClockRequest {
+  return { dbID: new Uint8Array(0) };
+}
+
+export const ResetClockRequest: MessageFns<ResetClockRequest> = {
+  encode(message: ResetClockRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.dbID.length !== 0) {
+      writer.uint32(10).bytes(message.dbID);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResetClockRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResetClockRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.dbID = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResetClockRequest>): ResetClockRequest {
+    return ResetClockRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResetClockRequest>): ResetClockRequest {
+    const message = createBaseResetClockRequest();
+    message.dbID = object.dbID ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseResetClockReply(): ResetClockReply {
+  return {};
+}
+
+export const ResetClockReply: MessageFns<ResetClockReply> = {
+  encode(_: ResetClockReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResetClockReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResetClockReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResetClockReply>): ResetClockReply {
+    return ResetClockReply.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ResetClockReply>): ResetClockReply {
+    const message = createBaseResetClockReply();
+    return message;
+  },
+};
+
 export type APIDefinition = typeof APIDefinition;
 export const APIDefinition = {
   name: "API",
@@ -5589,6 +5694,18 @@ export const APIDefinition = {
       requestType: SkipRecordRequest as typeof SkipRecordRequest,
       requestStream: false,
       responseType: SkipRecordReply as typeof SkipRecordReply,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * After the clock of this host was far ahead and was set back: what it wrote ahead of its clock is held here too, as on
+     * other hosts, until its time comes. Writing goes on in a new log.
+     */
+    resetClock: {
+      name: "ResetClock",
+      requestType: ResetClockRequest as typeof ResetClockRequest,
+      requestStream: false,
+      responseType: ResetClockReply as typeof ResetClockReply,
       responseStream: false,
       options: {},
     },

@@ -86,6 +86,7 @@ const requests: Record<string, [RpcMethod, Uint8Array]> = {
     listConflicts: { dbID },
     admitLog: { dbID, logID },
     skipRecord: { dbID, logID, recordID },
+    resetClock: { dbID },
     // Asks for each database there is.
     listDBs: undefined,
     getToken: undefined,

@@ -123,15 +123,17 @@ describe.each(TRANSPORTS)('over $name', ({ connect }) => {
     expect(Buffer.from(next).equals(position)).toBe(true)
   })
 
-  it('logs are admitted and records skipped', async () => {
+  it('logs are admitted, records skipped and clocks reset', async () => {
     const calls: unknown[] = []
     database.admit = async (...[logId]: [PeerId?]) => void calls.push(logId)
     database.skip = async (...[logId, record]: [PeerId?, typeof recordId?]) =>
       void calls.push(logId, record?.toString())
+    database.resetClock = async () => void calls.push('reset')
     const logID = peerIdToBytes(low)
     await client.unary(rpc.admitLog, { dbID, logID })
     await client.unary(rpc.skipRecord, { dbID, logID, recordID: recordId.bytes })
-    expect(calls).toEqual([low, low, recordId.toString()])
+    await client.unary(rpc.resetClock, { dbID })
+    expect(calls).toEqual([low, low, recordId.toString(), 'reset'])
   })
 
   it('the state of peers is told', async () => {
@@ -214,11 +216,12 @@ describe('a list for operators', () => {
     await expect(call()).rejects.toMatchObject({ code: status.INVALID_ARGUMENT })
   })
 
-  it('of nothing that waits admits and skips nothing', async () => {
+  it('of nothing that waits admits, skips and resets nothing', async () => {
     const logID = peerIdToBytes(low)
     for (const call of [
       client.unary(rpc.admitLog, { dbID, logID }),
       client.unary(rpc.skipRecord, { dbID, logID, recordID: recordId.bytes }),
+      client.unary(rpc.resetClock, { dbID }),
     ]) {
       await expect(call).rejects.toMatchObject({
         code: status.FAILED_PRECONDITION,
