@@ -21,8 +21,13 @@ export interface NetOptions {
   pullInitialIntervalMs?: number
   /** Length of the later pull cycles, in ms. @default 10000 */
   pullIntervalMs?: number
-  /** Largest record taken or written, all blocks together. A message of the protocol holds 4 MiB. @default 3.5 MiB */
+  /** Largest record written here, all blocks together. A message of the protocol holds 4 MiB. @default 3.5 MiB */
   maxRecordBytes?: number
+  /**
+   * Largest record taken from others. go-threads writes larger ones, and what came in one message can be passed on in one.
+   * @default 8 KiB less than a message
+   */
+  maxReceivedRecordBytes?: number
   /** Logs of one thread. Keeps a peer from filling the thread's row space. @default 5000 */
   maxLogs?: number
   /** Addresses of one log. @default 16 */
@@ -38,6 +43,8 @@ export interface NetOptions {
 export type ResolvedNetOptions = Required<NetOptions>
 
 const MIB = 1024 * 1024
+/** A message, less what goes with a record. */
+const LARGEST_RECORD = 4 * MIB - 8 * 1024
 
 const DEFAULTS: ResolvedNetOptions = {
   listen: ['/ip4/127.0.0.1/tcp/0' as Address],
@@ -50,6 +57,7 @@ const DEFAULTS: ResolvedNetOptions = {
   pullInitialIntervalMs: 1_000,
   pullIntervalMs: 10_000,
   maxRecordBytes: 3.5 * MIB,
+  maxReceivedRecordBytes: LARGEST_RECORD,
   maxLogs: 5_000,
   maxLogAddresses: 16,
   replicateFor: 'anyone',
@@ -64,6 +72,7 @@ const BOUNDS: Partial<Record<keyof NetOptions, readonly [min: number, max: numbe
   pullInitialIntervalMs: [1, 86_400_000],
   pullIntervalMs: [1, 86_400_000],
   maxRecordBytes: [1024, Math.floor(3.9 * MIB)],
+  maxReceivedRecordBytes: [1024, LARGEST_RECORD],
   maxLogs: [1, 1_000_000],
   maxLogAddresses: [1, 1_000],
   maxUnsolicitedThreads: [0, 10_000_000],

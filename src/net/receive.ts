@@ -18,12 +18,12 @@ const BATCH_RECORDS = 1_000
 export class Receiver {
   readonly #writer: Writer
   readonly #logger: Logger
-  readonly #maxRecordBytes: number
+  readonly #maxBytes: number
 
-  constructor({ writer, logger }: { writer: Writer; logger: Logger }, options: { maxRecordBytes: number }) {
+  constructor({ writer, logger }: { writer: Writer; logger: Logger }, options: { maxReceivedRecordBytes: number }) {
     this.#writer = writer
     this.#logger = logger
-    this.#maxRecordBytes = options.maxRecordBytes
+    this.#maxBytes = options.maxReceivedRecordBytes
   }
 
   /** See `Replica.receive`. */
@@ -42,7 +42,7 @@ export class Receiver {
 
   async #open(entry: ThreadEntry, run: Pick<ReceivedRun, 'logId' | 'records'>): Promise<Opened> {
     const records: OpenedRecord[] = []
-    const options = { serviceKey: entry.stored.key.service, maxRecordBytes: this.#maxRecordBytes }
+    const options = { serviceKey: entry.stored.key.service, maxRecordBytes: this.#maxBytes }
     for (let at = 0; at < run.records.length; at += OPEN_AT_ONCE) {
       const opened = openRun(run.records.slice(at, at + OPEN_AT_ONCE), options)
       records.push(...opened.records)

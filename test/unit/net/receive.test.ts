@@ -8,14 +8,17 @@ import type { LogState } from '../../../src/net/rows.ts'
 import { LogMaker } from '../../support/log-maker.ts'
 import { type NetCore, NotingApp, openCore } from '../../support/net-core.ts'
 
-const MAX_RECORD_BYTES = 2_000
+const MAX_RECORD_BYTES = 1_024
+const MAX_RECEIVED_RECORD_BYTES = 2_000
 
 let core: NetCore
 let log: LogMaker
 let id: ThreadId
 
 beforeEach(async () => {
-  core = await openCore({ net: { maxRecordBytes: MAX_RECORD_BYTES } })
+  core = await openCore({
+    net: { maxRecordBytes: MAX_RECORD_BYTES, maxReceivedRecordBytes: MAX_RECEIVED_RECORD_BYTES },
+  })
   log = new LogMaker()
   id = newThreadId('raw', randomBytes)
   await core.membership.create(id, { key: log.threadKey })
@@ -76,13 +79,19 @@ describe('received records', () => {
 
   it('are taken up to the first bad one, which is named', async () => {
     const [a, b, c] = log.next(3) as [RecordBlocks, RecordBlocks, RecordBlocks]
-    const large = { ...c, bodyNode: randomBytes(MAX_RECORD_BYTES) }
+    const large = { ...c, bodyNode: randomBytes(MAX_RECEIVED_RECORD_BYTES) }
     await expect(receive([a, b, large])).rejects.toMatchObject({ code: 'TOO_LARGE' })
     expect(await held()).toEqual([a, b])
     await expect(receive([b, { ...c, headerNode: b.headerNode }])).rejects.toMatchObject({ code: 'INVALID_RECORD' })
     await expect(receive([new LogMaker().make().blocks])).rejects.toMatchObject({ code: 'INVALID_RECORD' })
     expect(await held()).toEqual([a, b])
     expect(await receive([c])).toMatchObject({ stored: 1, counter: 3 })
+  })
+
+  it('may be larger than those written here', async () => {
+    const { blocks } = log.make({ body: new Uint8Array(MAX_RECORD_BYTES) })
+    expect(await receive([blocks])).toEqual({ stored: 1, counter: 1, gap: false })
+    expect(await held()).toEqual([blocks])
   })
 
   it('are taken up to where the chain breaks', async () => {
