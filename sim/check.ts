@@ -1,42 +1,15 @@
 import { textOfUtf8 } from '../src/core/bytes.ts'
 import { decodeEvents } from '../src/core/events.ts'
-import { type LogId, parsePeerId, peerIdToBytes } from '../src/core/peer-id.ts'
-import type { Database } from '../src/db/index.ts'
-import type { ThreadRecord } from '../src/net/app.ts'
-import { RecordReader } from '../src/net/record-reader.ts'
-import type { LogState } from '../src/net/rows.ts'
-import { Threads } from '../src/net/threads.ts'
-import { oracle, type PlainEvent, plainName, type PlainRecord, type PlainState } from '../test/support/fold-oracle.ts'
+import { peerIdToBytes } from '../src/core/peer-id.ts'
+import { oracle, type PlainEvent, type PlainRecord, type PlainState } from '../test/support/fold-oracle.ts'
+import { checkDerived } from './check-derived.ts'
+import { type Held, leftOvers, readHeld } from './held.ts'
 import type { SimHost } from './host.ts'
-import { GUARD, guard } from './judge.ts'
+import { plainJudge } from './judge.ts'
 import type { PlannedThread } from './plan.ts'
 import { checkSnapshot } from './snapshot.ts'
 import type { Work, Write } from './work.ts'
 import { fail, type World } from './world.ts'
-
-/** What a host has on disk of a thread. */
-interface Held {
-  readonly logs: readonly LogState[]
-  readonly records: ReadonlyMap<LogId, readonly ThreadRecord[]>
-}
-
-/** Enough for every record of a log. */
-const ALL = { counter: 0, maxRecords: 1_000_000, maxBytes: Number.POSITIVE_INFINITY }
-
-async function readHeld(host: SimHost, thread: PlannedThread): Promise<Held | undefined> {
-  const store = await host.disk.open({ name: host.name, alive: false })
-  const threads = new Threads(store)
-  await threads.load()
-  const state = threads.find(thread.id)?.stored
-  if (state === undefined) return undefined
-  const reader = new RecordReader(store)
-  const records = new Map<LogId, readonly ThreadRecord[]>()
-  for (const log of state.logs.values()) {
-    // With the read key, also from the disk of a relay.
-    records.set(log.id, await reader.after({ ...state, key: thread.key }, log, ALL))
-  }
-  return { logs: [...state.logs.values()], records }
-}
 
 /** Why the hosts do not hold the same yet, or have not folded it; `undefined` if they do and have. */
 export async function differenceOf(world: World): Promise<string | undefined> {
@@ -44,14 +17,15 @@ export async function differenceOf(world: World): Promise<string | undefined> {
     let first: string | undefined
     for (const host of world.hosts) {
       const held = await readHeld(host, thread)
-      if (held === undefined) return `${host.name} does not have the thread`
+      if (held === undefined) return `${host.name} does not have thread ${thread.number}`
       checkLogs(world, host, held)
       const heads = held.logs.flatMap(({ id, head }) => (head.cid === undefined ? [] : `${id} ${head.cid.toString()}`))
       const text = heads.toSorted().join('\n')
       first ??= text
-      if (text !== first) return `${host.name} has other heads of ${thread.id}${await headsOf(world, thread)}`
+      if (text !== first)
+        return `${host.name} has other heads of thread ${thread.number}${await headsOf(world, thread)}`
       const waiting = held.logs.find(({ cursor, head }) => cursor.counter < head.counter)
-      if (waiting !== undefined && !host.planned.isRelay) return `${host.name} has not folded log ${waiting.id}`
+      if (waiting !== undefined && !host.isRelay) return `${host.name} has not folded log ${waiting.id}`
     }
   }
   return undefined
@@ -77,18 +51,15 @@ export async function checkAll(world: World, work: Work): Promise<void> {
     const [first] = world.hosts
     const held = first && (await readHeld(first, thread))
     if (held === undefined) return
-    checkWrites(
-      world,
-      work.writes.filter((write) => write.thread === thread.id),
-      held,
-    )
-    const state = foldPlainly(thread, held)
-    for (const host of world.hosts) {
-      const database = host.running?.open.get(thread.id)
-      if (database !== undefined) await checkDatabase(world, { host, thread, database, state })
-    }
+    const writes = work.writes.filter((write) => write.thread === thread.id)
+    checkWrites(world, writes, held)
+    await checkThread(world, thread, held)
   }
-  for (const { watch } of world.hosts) watch.check()
+  for (const host of world.hosts) {
+    const left = await leftOvers(host)
+    if (left !== undefined) fail(world, `${host.name} has ${left}`)
+    host.watch.check()
+  }
 }
 
 /** Each log has all records up to its head. */
@@ -100,6 +71,7 @@ function checkLogs(world: World, host: SimHost, { logs, records }: Held): void {
   }
 }
 
+/** Every acknowledged write is there, once and whole; of the others at most all or nothing. */
 function checkWrites(world: World, writes: readonly Write[], { records }: Held): void {
   const marks = new Map<number, Map<string, number>>()
   for (const record of [...records.values()].flat()) {
@@ -126,8 +98,34 @@ function checkWrites(world: World, writes: readonly Write[], { records }: Held):
   }
 }
 
-function foldPlainly(thread: PlannedThread, { records }: Held): PlainState {
-  const plain = [...records.values()].flat().map((record): PlainRecord => {
+/** Compares what the hosts show and store with the oracle. */
+async function checkThread(world: World, thread: PlannedThread, { records }: Held): Promise<void> {
+  const plain = plainRecords(records)
+  /** Hosts with the same validators must show the same. */
+  const states = new Map<string, PlainState>()
+  for (const host of world.hosts) {
+    if (host.isRelay) continue
+    const held = await readHeld(host, thread)
+    if (held?.definition === undefined) return fail(world, `${host.name} has no database of thread ${thread.number}`)
+    const { validators } = held.definition
+    const key = validators
+      .map(
+        ({ collection, list }) => `${collection} ${list.map(({ since, validator }) => `${since} ${validator}`).join()}`,
+      )
+      .toSorted()
+      .join('\n')
+    const lists = new Map(validators.map(({ collection, list }) => [collection, list]))
+    const state = states.get(key) ?? oracle(plain, lists, plainJudge)
+    states.set(key, state)
+    checkRules(world, host, { thread, held })
+    const fault = await checkDerived(held, { number: held.number, definition: held.definition, state })
+    if (fault !== undefined) fail(world, `${host.name} stores ${fault}`)
+    await checkShown(world, host, { thread, state })
+  }
+}
+
+function plainRecords(records: Held['records']): PlainRecord[] {
+  return [...records.values()].flat().map((record): PlainRecord => {
     const { logId, counter, eventCid, author, body } = record
     return {
       log: peerIdToBytes(logId),
@@ -137,9 +135,6 @@ function foldPlainly(thread: PlannedThread, { records }: Held): PlainState {
       body: body === undefined ? 'unreadable' : decodeEvents(body).map(plainEvent),
     }
   })
-  const judged = thread.collections.filter(({ isJudged }) => isJudged)
-  const validators = new Map(judged.map(({ name }) => [name, [{ since: 0n, validator: GUARD }]]))
-  return oracle(plain, validators, guard)
 }
 
 function plainEvent({ type, patch, ...event }: ReturnType<typeof decodeEvents>[number]): PlainEvent {
@@ -147,11 +142,25 @@ function plainEvent({ type, patch, ...event }: ReturnType<typeof decodeEvents>[n
   return { ...event, type, ...(patch === undefined ? {} : { patch: textOfUtf8(patch) }) }
 }
 
-async function checkDatabase(
+/** The validators in force are those that the operator heard were put in force. */
+function checkRules(world: World, host: SimHost, { thread, held }: { thread: PlannedThread; held: Held }): void {
+  for (const { name } of thread.collections) {
+    const expected = host.entrance.ruleOf(thread.id, name)
+    const list = held.definition?.validators.find(({ collection }) => collection === name)?.list ?? []
+    const inForce = list.at(-1)?.validator ?? ''
+    if (expected === undefined || expected === inForce) continue
+    fail(world, `${host.name} judges ${name} by ${inForce || 'nothing'}, not by ${expected || 'nothing'}`)
+  }
+}
+
+/** What the API answers. */
+async function checkShown(
   world: World,
-  at: { host: SimHost; thread: PlannedThread; database: Database; state: PlainState },
+  host: SimHost,
+  { thread, state }: { thread: PlannedThread; state: PlainState },
 ): Promise<void> {
-  const { host, thread, database, state } = at
+  const database = host.running?.open.get(thread.id)
+  if (database === undefined) return fail(world, `${host.name} does not serve thread ${thread.number}`)
   for (const { name } of thread.collections) {
     const shown = (await database.collection(name).find({})).map((bytes) => textOfUtf8(bytes))
     const expected = [...state.documents]
@@ -161,20 +170,14 @@ async function checkDatabase(
     const wrong = expected.findIndex((text, index) => text !== shown[index])
     if (wrong >= 0 || shown.length !== expected.length) {
       const place = Math.max(0, wrong)
-      fail(
-        world,
-        `${host.name} shows ${shown.length} documents of ${name}, ${shown[place]}; expected ${expected[place]}`,
-      )
+      const what = `${host.name} shows ${shown.length} documents of ${name}`
+      fail(world, `${what}, ${shown[place]}; expected ${expected.length}, ${expected[place]}`)
     }
-    const fault = await checkSnapshot(database, thread, name)
+    const fault = await checkSnapshot(database, name)
     if (fault !== undefined) fail(world, `in the end ${host.name} shows ${fault}`)
   }
-  const refused = (await database.refusals()).map(({ logId, counter, documents }) => {
-    const log = peerIdToBytes(parsePeerId(logId))
-    return `${plainName({ log, counter })} ${documents.map(({ collection, id }) => `${collection}/${id}`).join(' ')}`
-  })
-  const expected = [...state.refusals].map(([name, { keys }]) => `${name} ${keys.join(' ')}`)
-  if (refused.toSorted().join('\n') !== expected.toSorted().join('\n')) {
-    fail(world, `${host.name} lists ${refused.length} refusals, expected ${expected.length}`)
+  const refused = await database.refusals()
+  if (refused.length !== state.refusals.size) {
+    fail(world, `${host.name} lists ${refused.length} refusals, expected ${state.refusals.size}`)
   }
 }

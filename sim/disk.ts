@@ -1,5 +1,5 @@
 import { openMemoryStore } from '../src/store/memory-store.ts'
-import type { Entry, KeyRange, Operation, OrderedStore, Snapshot } from '../src/store/ordered-store.ts'
+import type { Entry, KeyRange, Operation, OrderedStore, ReadView, Snapshot } from '../src/store/ordered-store.ts'
 import type { Fault } from './faults.ts'
 import type { SeededRandom } from './random.ts'
 import type { Life, Scheduler } from './scheduler.ts'
@@ -26,6 +26,9 @@ export class SimDisk {
   readonly #components: DiskComponents
   #writes: Write[] = []
   #underWay: Write | undefined
+  /** What is stored, as long as somebody has it open. */
+  #open: OrderedStore | undefined
+  #changes = 0
   /** Probability that a write fails. */
   failures = 0
   /** Called when a write has arrived, with the number of writes before it. May crash the host. */
@@ -39,6 +42,17 @@ export class SimDisk {
     return this.#writes.length
   }
 
+  /** Goes up with everything that changes what is stored. */
+  get changes(): number {
+    return this.#changes
+  }
+
+  /** What is stored now. */
+  async read(): Promise<ReadView> {
+    this.#open ??= await this.#image()
+    return this.#open
+  }
+
   /** All operations ever stored, write by write. */
   get history(): readonly (readonly Operation[])[] {
     return this.#writes.map(({ operations }) => operations)
@@ -46,12 +60,23 @@ export class SimDisk {
 
   /** What a host finds that starts now. */
   async open(life: Life): Promise<OrderedStore> {
-    const inner = await openMemoryStore()
-    await inner.batch(
+    const inner = await this.#image()
+    this.#open = inner
+    return new SimStore(inner, {
+      write: (write, apply) => this.#write(life, write, apply),
+      close: () => {
+        if (this.#open === inner) this.#open = undefined
+      },
+    })
+  }
+
+  async #image(): Promise<OrderedStore> {
+    const store = await openMemoryStore()
+    await store.batch(
       this.#writes.flatMap(({ operations }) => operations),
       { sync: false },
     )
-    return new SimStore(inner, (write, apply) => this.#write(life, write, apply))
+    return store
   }
 
   /** Answers how many writes are left. */
@@ -67,6 +92,8 @@ export class SimDisk {
     if (fault === 'torn-batch' && cut !== undefined) this.#keepPart(cut, random.between(0, cut.operations.length))
     if (fault === 'head-first' && cut !== undefined) this.#keepPart(withoutRows(cut, 'r'))
     this.#underWay = undefined
+    this.#open = undefined
+    this.#changes++
     return kept
   }
 
@@ -89,6 +116,7 @@ export class SimDisk {
     this.#underWay = undefined
     if (fails && random.chance(0.5)) throw new Error('input/output error')
     this.#writes.push(write)
+    this.#changes++
     await apply(write)
     if (fails) throw new Error('input/output error')
   }
@@ -108,17 +136,20 @@ function withoutDeletions(write: Write, letter: string): Write {
   return { ...write, operations: write.operations.filter((operation) => !dropped(operation)) }
 }
 
-type WriteThrough = (write: Write, apply: (write: Write) => Promise<void>) => Promise<void>
+interface DiskBelow {
+  write(write: Write, apply: (write: Write) => Promise<void>): Promise<void>
+  close(): void
+}
 
 /** The disk as one process has it open. After a failed write it takes no more, as LevelDB. */
 class SimStore implements OrderedStore {
   readonly #inner: OrderedStore
-  readonly #write: WriteThrough
+  readonly #disk: DiskBelow
   #broken = false
 
-  constructor(inner: OrderedStore, write: WriteThrough) {
+  constructor(inner: OrderedStore, disk: DiskBelow) {
     this.#inner = inner
-    this.#write = write
+    this.#disk = disk
   }
 
   get(key: Uint8Array): Promise<Uint8Array | undefined> {
@@ -140,7 +171,9 @@ class SimStore implements OrderedStore {
   async batch(operations: readonly Operation[], { sync }: { sync: boolean }): Promise<void> {
     if (this.#broken) throw new Error('the store takes no writes')
     try {
-      await this.#write({ operations, synced: sync }, (write) => this.#inner.batch(write.operations, { sync: false }))
+      await this.#disk.write({ operations, synced: sync }, ({ operations: arrived }) =>
+        this.#inner.batch(arrived, { sync: false }),
+      )
     } catch (error) {
       this.#broken = true
       throw error
@@ -148,6 +181,7 @@ class SimStore implements OrderedStore {
   }
 
   close(): Promise<void> {
+    this.#disk.close()
     return this.#inner.close()
   }
 }

@@ -1,9 +1,10 @@
 import { decodeEvents, encodeEvents } from '../src/core/events.ts'
 import { ThreadsError } from '../src/core/errors.ts'
+import { MUTANTS, type MutantName } from './mutants.ts'
 import type { App, FoldContext, Net, ThreadRecord } from '../src/net/index.ts'
 
-/** Mistakes that can be made on purpose, to see that they are found. */
-export const FAULTS = [
+/** Mistakes that can be made on purpose, by what a host runs on: its disk, its judge, its fold. */
+const WRAPPED = [
   /** The disk says that a write is synced before it is. */
   'lost-sync',
   /** A crash leaves a part of a batch. */
@@ -22,7 +23,16 @@ export const FAULTS = [
   'moody-judge',
 ] as const
 
-export type Fault = (typeof FAULTS)[number]
+export type Fault = (typeof WRAPPED)[number] | MutantName
+
+export const FAULTS: readonly Fault[] = [...WRAPPED, ...(Object.keys(MUTANTS) as MutantName[])]
+
+/** Throws TypeError for a name that is none. */
+export function faultNamed(name: string): Fault {
+  const found = FAULTS.find((fault) => fault === name)
+  if (found === undefined) throw new TypeError(`${name} is no fault; there are ${FAULTS.join(', ')}`)
+  return found
+}
 
 /** Makes a mistake in the fold of every thread of a host. */
 export function breakFold(net: Net, fault: Fault | undefined): void {

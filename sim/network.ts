@@ -9,6 +9,7 @@ import { type Method, type MethodName, methods, type ReplyOf, type RequestOf } f
 import { PeerRefusal, Status, statusOf } from '../src/net/protocol/status.ts'
 import type { SeededRandom } from './random.ts'
 import type { Life, Scheduler } from './scheduler.ts'
+import { type Carry, Topics } from './topics.ts'
 
 /** How bad the network is: probabilities for each message. */
 export interface Weather {
@@ -26,6 +27,13 @@ interface Station {
   handlers: Handlers | undefined
 }
 
+interface Joining {
+  readonly id: PeerId
+  readonly life: Life
+  readonly address: string
+  readonly gossips: boolean
+}
+
 interface Call {
   readonly from: Station
   readonly to: PeerId
@@ -40,7 +48,8 @@ export class SimNetwork {
   readonly #scheduler: Scheduler
   readonly #random: SeededRandom
   readonly #stations = new Map<PeerId, Station>()
-  readonly #cut = new Set<string>()
+  readonly #cut = new Map<string, number>()
+  readonly #topics = new Topics((way, arrive) => this.#carry(way, arrive))
   weather: Weather = FAIR
   /** Handlers failed in a way that no peer should see. */
   onFailure: (error: unknown) => void = () => {}
@@ -51,11 +60,12 @@ export class SimNetwork {
   }
 
   /** The network as one life of a host has it. */
-  join(id: PeerId, life: Life, address: string): PeerNetwork {
+  join({ id, life, address, gossips }: Joining): PeerNetwork {
     const station: Station = { id, life, handlers: undefined }
     return {
       host: {
         id,
+        pubsub: gossips ? this.#topics.of(id, life) : undefined,
         addresses: () => [parseAddress(address)],
         dial: () => Promise.reject(new ThreadsError('PEER_UNREACHABLE', 'hosts call each other without streams')),
         connect: async () => {},
@@ -77,13 +87,26 @@ export class SimNetwork {
     }
   }
 
-  /** Cuts two hosts off from each other. */
-  cut(a: PeerId, b: PeerId): void {
-    this.#cut.add(`${a} ${b}`).add(`${b} ${a}`)
+  /** From now on nothing of one host reaches the other. The returned function takes it back. */
+  cut(from: PeerId, to: PeerId): () => void {
+    const way = `${from} ${to}`
+    this.#cut.set(way, (this.#cut.get(way) ?? 0) + 1)
+    return () => this.#cut.set(way, (this.#cut.get(way) ?? 1) - 1)
   }
 
   heal(): void {
     this.#cut.clear()
+  }
+
+  #carry({ from, fromId, to, toId, label }: Parameters<Carry>[0], arrive: () => void): void {
+    const copies = this.#random.chance(this.weather.duplicate) ? 2 : 1
+    for (let i = 0; i < copies; i++) {
+      if (this.#random.chance(this.weather.drop)) continue
+      const isHeard = (): boolean => to.alive && !this.#isCut({ from: fromId, to: toId })
+      this.#scheduler.after(this.#delayMs(), `${from.name}  ${label} to ${to.name}`, () => {
+        if (isHeard()) arrive()
+      })
+    }
   }
 
   async #call<M extends MethodName>(
@@ -116,7 +139,7 @@ export class SimNetwork {
       )
       const onAbort = (): void => end({ error: signal?.reason })
       signal?.addEventListener('abort', onAbort, { once: true })
-      if (this.#isCut(call) && this.#random.chance(0.5)) {
+      if (this.#isCut({ from: from.id, to }) && this.#random.chance(0.5)) {
         this.#scheduler.after(this.#delayMs(), `${label}: refused`, () => end({ error: unreachable() }), from.life)
         return
       }
@@ -131,14 +154,14 @@ export class SimNetwork {
   async #deliver(call: Call, end: (outcome: Outcome) => void): Promise<void> {
     const { from, to, method } = call
     const station = this.#stations.get(to)
-    if (this.#isCut(call)) return
+    if (this.#isCut({ from: from.id, to })) return
     if (station?.handlers === undefined || !station.life.alive) {
       this.#scheduler.after(this.#delayMs(), `${method}: refused`, () => end({ error: unreachable() }), from.life)
       return
     }
     const outcome = await this.#answer(station.handlers, call)
     // An answer that a host could not send before it went down never comes.
-    if (!station.life.alive || this.#isCut(call) || this.#random.chance(this.weather.drop)) return
+    if (!station.life.alive || this.#isCut({ from: to, to: from.id }) || this.#random.chance(this.weather.drop)) return
     this.#scheduler.after(
       this.#delayMs(),
       `reply to ${method} from ${station.life.name}`,
@@ -160,8 +183,8 @@ export class SimNetwork {
     }
   }
 
-  #isCut({ from, to }: Call): boolean {
-    return this.#cut.has(`${from.id} ${to}`)
+  #isCut({ from, to }: { from: PeerId; to: PeerId }): boolean {
+    return (this.#cut.get(`${from} ${to}`) ?? 0) > 0
   }
 
   #delayMs(): number {

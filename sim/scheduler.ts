@@ -19,14 +19,17 @@ interface Event {
 
 const START_MS: number = Date.UTC(2027, 0, 1)
 
-/** Lines of the story that are kept: at least this many, at most twice. */
-const STORY_LINES = 20_000
+/** Lines that are kept, of the story and of every event: at least this many, at most twice. */
+const STORY_LINES = 2_000
+const EVENT_LINES = 20_000
 
 /** Virtual time: decides which message, timer or write comes next, and runs one at a time until nothing moves. */
 export class Scheduler {
   readonly #random: SeededRandom
   readonly #events = new Heap<Event>((a, b) => a.dueMs - b.dueMs || a.lot - b.lot)
+  readonly #outside = new Set<Promise<unknown>>()
   #story: string[] = []
+  #everything: string[] = []
   #nowMs = START_MS
   #trace = 0x811c9dc5
   #steps = 0
@@ -52,8 +55,14 @@ export class Scheduler {
     return (this.#trace >>> 0).toString(16).padStart(8, '0')
   }
 
+  /** What was told: what people need to understand a run. */
   get story(): readonly string[] {
     return this.#story
+  }
+
+  /** Every event as well: messages, timers, writes to the disk. */
+  get everything(): readonly string[] {
+    return this.#everything
   }
 
   /** Runs `run` after a time, unless its life ended before. The returned function takes it back. */
@@ -73,12 +82,28 @@ export class Scheduler {
     })
   }
 
-  /** A line of the story that is no event. */
-  note(text: string): void {
+  /** Work that takes real time: virtual time waits for it. */
+  async outside<T>(work: Promise<T>): Promise<T> {
+    this.#outside.add(work)
+    try {
+      return await work
+    } finally {
+      this.#outside.delete(work)
+    }
+  }
+
+  /** A line of the story. */
+  tell(text: string): void {
+    this.#story.push(this.#note(text))
+    if (this.#story.length > 2 * STORY_LINES) this.#story = this.#story.slice(-STORY_LINES)
+  }
+
+  #note(text: string): string {
     const line = `${(this.elapsedMs / 1000).toFixed(3).padStart(10)} s  ${text}`
     for (let i = 0; i < line.length; i++) this.#trace = Math.imul(this.#trace ^ line.charCodeAt(i), 0x01000193)
-    this.#story.push(line)
-    if (this.#story.length > 2 * STORY_LINES) this.#story = this.#story.slice(-STORY_LINES)
+    this.#everything.push(line)
+    if (this.#everything.length > 2 * EVENT_LINES) this.#everything = this.#everything.slice(-EVENT_LINES)
+    return line
   }
 
   /** The next event and all that follows from it at once. False if there is none. */
@@ -87,17 +112,26 @@ export class Scheduler {
       if (event.cancelled || event.life?.alive === false) continue
       this.#nowMs = event.dueMs
       this.#steps++
-      this.note(event.life === undefined ? event.label : `${event.life.name}  ${event.label}`)
+      this.#note(event.life === undefined ? event.label : `${event.life.name}  ${event.label}`)
       event.run()
-      await quiet()
+      await this.#quiet()
       return true
     }
     return false
   }
+
+  /** Promises, and what the code under test leaves for the next turn, are done. */
+  async #quiet(): Promise<void> {
+    do {
+      await Promise.allSettled(this.#outside)
+      await nextTurn()
+      await nextTurn()
+    } while (this.#outside.size > 0)
+  }
 }
 
-/** Promises, and what the code under test leaves for the next turn, are done. */
-async function quiet(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve))
-  await new Promise((resolve) => setImmediate(resolve))
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
+  })
 }

@@ -18,6 +18,10 @@ interface Listening {
   readonly after: number
   readonly told: string[]
   readonly running: Running
+  /** Collections registered when it began. Of others it hears once they are. */
+  readonly collections: ReadonlySet<string>
+  /** The database was deleted. */
+  isOver: boolean
 }
 
 /** What a host told those who listen. */
@@ -39,28 +43,31 @@ export class Watch {
     this.#follow(running).catch((error: unknown) => this.#ended(running, error))
   }
 
-  listen(running: Running, database: Database): void {
+  /** Listens to a database. The collections it has are told from now on. */
+  async listen(running: Running, database: Database): Promise<void> {
     if (!(database instanceof ThreadDatabase)) throw new TypeError('a database of another kind')
     const { number } = database.thread
     const { lastSeq } = running.net.journal
-    const listening: Listening = { number, after: lastSeq, told: [], running }
+    const updates = database.listen()
+    const collections = new Set((await database.listCollections()).map(({ name }) => name))
+    const listening: Listening = { number, after: lastSeq, told: [], running, collections, isOver: false }
     this.#listening.push(listening)
-    this.#take(listening, database.listen()).catch((error: unknown) => this.#ended(running, error))
+    this.#take(listening, updates).catch((error: unknown) => this.#ended(running, error))
   }
 
   async #follow(running: Running): Promise<void> {
-    for (;;) {
-      for await (const update of running.net.journal.subscribe({ after: this.#last })) {
-        if (!running.life.alive) return
-        if (update.kind === 'resync') {
-          fail(this.#world, `${this.#host.name} lost the commits after ${this.#last}, it is at ${update.seq}`)
-          return
-        }
-        const { seq } = update.commit
-        if (seq > this.#last + 1) fail(this.#world, `${this.#host.name} left out the commits before ${seq}`)
-        this.#seen.set(seq, describeCommit(update.commit))
-        this.#last = Math.max(this.#last, seq)
+    for await (const update of running.net.journal.subscribe({ after: this.#last })) {
+      if (!running.life.alive) return
+      if (update.kind === 'resync') {
+        fail(this.#world, `${this.#host.name} lost the commits after ${this.#last}, it is at ${update.seq}`)
+        return
       }
+      const { seq } = update.commit
+      if (seq !== this.#last + 1) fail(this.#world, `${this.#host.name} tells of commit ${seq} after ${this.#last}`)
+      const text = describeCommit(update.commit)
+      this.#world.scheduler.tell(`${this.#host.name}  commit ${seq}: ${text}`)
+      this.#seen.set(seq, text)
+      this.#last = seq
     }
   }
 
@@ -69,6 +76,7 @@ export class Watch {
       if (!listening.running.life.alive) return
       listening.told.push(describeChange({ collection, id, kind }, document && textOfUtf8(document)))
     }
+    listening.isOver = true
   }
 
   #ended(running: Running, error: unknown): void {
@@ -88,35 +96,69 @@ export class Watch {
       }
     }
     for (const [seq, { changes, done }] of commits) {
-      if (changes.toSorted().join() === done.toSorted().join()) continue
-      fail(this.#world, `${this.#host.name} tells of ${changes.join()} in commit ${seq}, it did ${done.join()}`)
+      const told = changes.map(({ text }) => text)
+      if (told.toSorted().join() === done.toSorted().join()) continue
+      fail(this.#world, `${this.#host.name} tells of ${told.join()} in commit ${seq}, it did ${done.join()}`)
       return
     }
     for (const listening of this.#listening) this.#checkListener(listening, commits)
   }
 
-  #checkListener({ number, after, told, running }: Listening, commits: ReadonlyMap<number, StoredCommit>): void {
-    const expected: string[] = []
-    for (const [seq, { thread, changes }] of [...commits].toSorted(([a], [b]) => a - b)) {
-      if (seq > after && thread === number) expected.push(...changes)
-    }
-    const isOver = !running.life.alive
-    // What is read back after a failed write comes with the document as it is then.
-    const compared = this.#world.plan.writeFailures > 0 ? withoutDocument : (text: string) => text
-    const wrong = told.findIndex((text, index) => compared(text) !== compared(expected[index] ?? ''))
+  /** What was told must be what happened, in order; nothing that had to be told may be left out. */
+  #checkListener(listening: Listening, commits: ReadonlyMap<number, StoredCommit>): void {
+    const { told, running } = listening
     const { name } = this.#host
-    if (wrong >= 0) {
-      fail(this.#world, `update ${wrong} of a listener of ${name} was ${told[wrong]}, not ${expected[wrong]}`)
-    } else if (!isOver && told.length < expected.length) {
-      fail(this.#world, `a listener of ${name} got ${told.length} of ${expected.length} updates`)
+    const compared = this.#world.plan.writeFailures > 0 ? withoutDocument : (text: string) => text
+    const expected = this.#expected(listening, commits)
+    let next = 0
+    for (const [index, text] of told.entries()) {
+      while (next < expected.length && compared(expected[next]?.text ?? '') !== compared(text)) {
+        if (expected[next]?.isSure === true) break
+        next++
+      }
+      const wanted = expected[next]?.text ?? 'nothing'
+      if (compared(wanted) !== compared(text)) {
+        return fail(this.#world, `update ${index} of a listener of ${name} was ${text}, not ${wanted}`)
+      }
+      next++
+    }
+    const missed = expected.slice(next).find(({ isSure }) => isSure)
+    if (running.life.alive && !listening.isOver && missed !== undefined) {
+      fail(this.#world, `a listener of ${name} got ${told.length} updates, and not ${missed.text}`)
     }
   }
+
+  #expected({ number, after, collections }: Listening, commits: ReadonlyMap<number, StoredCommit>): Expected[] {
+    const expected: Expected[] = []
+    for (const [seq, { thread, changes }] of [...commits].toSorted(([a], [b]) => a - b)) {
+      if (seq <= after || thread !== number) continue
+      for (const { collection, text } of changes) expected.push({ text, isSure: collections.has(collection) })
+    }
+    if (this.#world.plan.writeFailures === 0) return expected
+    // What is read back after a failed write comes with the document as it is then; nothing, if that is deleted.
+    return expected.map(({ text, isSure }, index) => {
+      const [, name] = text.split(' ', 2)
+      const deleted = expected.slice(index + 1).some((later) => later.text === `deleted ${name}`)
+      return { text, isSure: isSure && !deleted }
+    })
+  }
+}
+
+interface Expected {
+  readonly text: string
+  /** It must be told. */
+  readonly isSure: boolean
+}
+
+interface StoredChange {
+  readonly collection: string
+  readonly text: string
 }
 
 interface StoredCommit {
   readonly thread: number
   readonly text: string
-  readonly changes: readonly string[]
+  readonly changes: readonly StoredChange[]
   /** What its batch did to documents, read from their rows. */
   readonly done: readonly string[]
 }
@@ -138,7 +180,8 @@ function readCommits(history: readonly (readonly Operation[])[]): Map<number, St
       const { commit } = decodeJournalRow(key.number(), operation.value)
       const { thread } = commit
       const changes = commit.changes.map((change) => {
-        return describeChange(change, documents.get(`${thread}/${change.collection}/${change.id}`))
+        const text = describeChange(change, documents.get(`${thread}/${change.collection}/${change.id}`))
+        return { collection: change.collection, text }
       })
       commits.set(commit.seq, { thread, text: describeCommit(commit), changes, done: [...done.values()] })
       done = new Map()
@@ -167,7 +210,8 @@ function withoutDocument(text: string): string {
 
 function describeCommit({ thread, heads, changes }: Commit): string {
   const moves = heads.map(({ log, from, to }) => `log ${log} ${from}-${to}`)
-  return [`thread ${thread}`, ...moves, ...changes.map((change) => describeChange(change, undefined))].join(', ')
+  const told = changes.map((change) => describeChange(change, undefined))
+  return [`thread row ${thread}`, ...moves, ...told].join(', ')
 }
 
 function describeChange(

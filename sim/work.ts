@@ -1,11 +1,10 @@
-import { utf8 } from '../src/core/bytes.ts'
 import { type ErrorCode, hasCode } from '../src/core/errors.ts'
 import type { LogId } from '../src/core/peer-id.ts'
 import type { ThreadId } from '../src/core/thread-id.ts'
-import type { Collection, Database, WriteTransaction } from '../src/db/index.ts'
+import { Client, type Place } from './client.ts'
 import type { CrashKind } from './disk.ts'
 import type { Running, SimHost } from './host.ts'
-import { PAIR, type PlannedThread } from './plan.ts'
+import type { PlannedThread } from './plan.ts'
 import type { SeededRandom } from './random.ts'
 import { checkSnapshot } from './snapshot.ts'
 import { fail, type World } from './world.ts'
@@ -35,32 +34,23 @@ const REFUSALS: readonly ErrorCode[] = [
   'STORE_READONLY',
   'TRANSACTION_TIMEOUT',
   'TRANSACTION_CLOSED',
+  'LOG_WAITS',
   'CLOSED',
 ]
-
-/** Documents of a collection that clients write to, so that their writes meet. */
-const IDS: readonly string[] = Array.from({ length: 24 }, (_, index) => `d${index}`)
 
 /** With relaxed durability, an acknowledged write is on disk after this time at the latest. */
 const RELAXED_MS = 1_000
 
-/** The clients of all hosts. */
+/** The clients of all hosts, and what they heard. */
 export class Work {
   readonly writes: Write[] = []
   readonly #world: World
-  readonly #random: SeededRandom
 
   constructor(world: World) {
     this.#world = world
-    this.#random = world.random.fork('work')
-    for (const host of world.hosts) host.onEnd = (kept, kind) => this.#hostEnded(host, kept, kind)
-  }
-
-  /** Spreads the operations over the time of trouble. */
-  schedule(): void {
-    const { plan, scheduler } = this.#world
-    for (let i = 0; i < plan.operations; i++) {
-      scheduler.after(this.#random.between(0, plan.troubleMs), 'a client calls', () => this.#operate())
+    for (const host of world.hosts) {
+      host.onEnd = (kept, kind) => this.#hostEnded(host, kept, kind)
+      host.entrance.onForget = (id) => this.#forgotten(host, id)
     }
   }
 
@@ -69,56 +59,57 @@ export class Work {
     return this.writes.filter(({ outcome }) => outcome === 'pending')
   }
 
-  #operate(): void {
-    const host = this.#random.pick(this.#world.hosts)
-    const thread = this.#random.pick(this.#world.plan.threads)
-    const database = host.running?.open.get(thread.id)
-    if (host.running === undefined || database === undefined) return
-    const { name } = this.#random.pick(thread.collections)
-    const place = { host, running: host.running, thread, database, name }
-    if (this.#random.chance(0.15)) void this.#read(place)
-    else void this.#write(place)
+  /** Lets a client do something on a host. */
+  call(host: SimHost, thread: PlannedThread, random: SeededRandom): void {
+    this.#call(host, thread, random).catch((error: unknown) => {
+      fail(this.#world, `a client fails: ${String((error as Error).stack)}`)
+    })
   }
 
-  async #read({ host, running, thread, database, name }: Place): Promise<void> {
+  async #call(host: SimHost, thread: PlannedThread, random: SeededRandom): Promise<void> {
+    const { running } = host
+    const database = running?.open.get(thread.id)
+    if (running === undefined || database === undefined) return
+    const registered = await database.listCollections()
+    if (registered.length === 0) return
+    const place = { host, running, thread, database, name: random.pick(registered).name }
+    await (random.chance(0.15) ? this.#read(place) : this.#write(place, random))
+  }
+
+  async #read({ host, running, database, name, thread }: Place): Promise<void> {
     try {
-      const fault = await checkSnapshot(database, thread, name)
+      const fault = await checkSnapshot(database, name)
       if (fault !== undefined && running.life.alive) fail(this.#world, `${host.name} shows ${fault}`)
     } catch (error) {
-      if (running.life.alive && !hasCode(error, 'STORE_FAILED') && !hasCode(error, 'CLOSED')) {
-        fail(this.#world, `${host.name} cannot be read: ${String((error as Error).stack)}`)
-      }
+      if (!running.life.alive || running.open.get(thread.id) !== database) return
+      if (hasCode(error, 'STORE_FAILED') || hasCode(error, 'CLOSED')) return
+      fail(this.#world, `${host.name} cannot be read: ${String((error as Error).stack)}`)
     }
   }
 
-  async #write(place: Place): Promise<void> {
+  async #write(place: Place, random: SeededRandom): Promise<void> {
     const { host, running, thread } = place
     const { scheduler } = this.#world
     const mark = this.writes.length + 1
-    const write: Write = {
-      mark,
-      host,
-      thread: thread.id,
-      documents: 0,
-      outcome: 'pending',
-      heads: [],
-      written: 0,
-      atMs: 0,
-    }
+    const begun = { documents: 0, outcome: 'pending', heads: [], written: 0, atMs: 0 } as const
+    const write: Write = { mark, host, thread: thread.id, ...begun }
     this.writes.push(write)
+    const client = new Client(place, { write, random, scheduler })
+    const isOver = (): boolean => write.outcome !== 'pending'
     try {
-      const isWritten = await this.#perform(place, write)
-      if (write.outcome !== 'pending') return
+      const isWritten = await client.perform()
+      if (isOver()) return
       write.outcome = isWritten ? 'acknowledged' : 'refused'
       write.written = host.disk.length
       write.atMs = scheduler.nowMs
       if (isWritten) await this.#noteHeads(running, write)
-      scheduler.note(`${host.name}  write ${mark} of ${write.documents} is ${isWritten ? 'acknowledged' : 'dropped'}`)
+      const answer = isWritten ? 'acknowledged' : 'given up'
+      scheduler.tell(`${host.name}  write ${mark} (${client.told}) is ${answer}`)
     } catch (error) {
-      if (write.outcome !== 'pending') return
+      if (isOver()) return
       const isRefused = REFUSALS.some((code) => hasCode(error, code))
       write.outcome = isRefused ? 'refused' : 'unknown'
-      scheduler.note(`${host.name}  write ${mark} of ${write.documents} fails: ${String(error)}`)
+      scheduler.tell(`${host.name}  write ${mark} (${client.told}) fails: ${String(error)}`)
       if (isRefused || hasCode(error, 'STORE_FAILED')) return
       fail(this.#world, `write ${mark} at ${host.name} fails: ${String((error as Error).stack)}`)
     }
@@ -127,6 +118,7 @@ export class Work {
   /** What must be there for ever after: the heads of the logs written on the host. */
   async #noteHeads(running: Running, write: Write): Promise<void> {
     const { logs } = await running.net.getThread(write.thread)
+    if (write.outcome !== 'acknowledged') return
     write.heads = logs.flatMap(({ id, privateKey, head }) =>
       privateKey === undefined || head.cid === undefined
         ? []
@@ -134,109 +126,29 @@ export class Work {
     )
   }
 
-  /** Answers whether something was to be written. */
-  async #perform(place: Place, write: Write): Promise<boolean> {
-    const { database, name } = place
-    const kind = this.#random.unit()
-    if (kind < 0.25) return this.#transaction(place, write)
-    const collection = database.collection(name)
-    if (kind < 0.45) {
-      const n = this.#random.between(0, 9)
-      await this.#save(
-        collection,
-        write,
-        PAIR.map((_id) => ({ _id, n, u: _id, w: write.mark })),
-      )
-    } else if (kind < 0.85) await this.#save(collection, write, this.#documents(write, this.#size()))
-    else if (kind < 0.95) await this.#create(collection, write)
-    else await collection.delete(this.#ids(this.#random.between(1, 3)))
-    return true
-  }
-
-  async #transaction({ running, database, name }: Place, write: Write): Promise<boolean> {
-    const { scheduler } = this.#world
-    const transaction = await database.writeTransaction(name)
-    for (let calls = this.#random.between(1, 4); calls > 0; calls--) {
-      await this.#callIn(transaction, write)
-      const pauseMs = this.#random.chance(0.05) ? 12_000 : this.#random.between(0, 400)
-      await scheduler.sleep(pauseMs, 'a client goes on', running.life)
-    }
-    if (this.#random.chance(0.1)) {
-      transaction.discard()
-      await transaction.close()
-      return false
-    }
-    await transaction.commit()
-    return true
-  }
-
-  async #callIn(transaction: WriteTransaction, write: Write): Promise<void> {
-    try {
-      if (this.#random.chance(0.2)) await transaction.delete(this.#ids(2))
-      else if (this.#random.chance(0.3)) await this.#create(transaction, write)
-      else await this.#save(transaction, write, this.#documents(write, this.#random.between(1, 5)))
-    } catch (error) {
-      // A transaction goes on without the call that was refused.
-      if (!hasCode(error, 'INSTANCE_EXISTS')) throw error
-    }
-  }
-
-  async #save(collection: Pick<Collection, 'save'>, write: Write, documents: readonly object[]): Promise<void> {
-    if (!('commit' in collection)) write.documents = documents.length
-    await collection.save(documents.map(bytesOf))
-    if ('commit' in collection) write.documents += documents.length
-  }
-
-  async #create(collection: Pick<Collection, 'create'>, write: Write): Promise<void> {
-    const documents = this.#documents(write, this.#random.between(1, 4)).map((document) =>
-      this.#random.chance(0.5) ? { ...document, _id: '', u: `new ${write.mark} ${document._id}` } : document,
-    )
-    if (!('commit' in collection)) write.documents = documents.length
-    await collection.create(documents.map(bytesOf))
-    if ('commit' in collection) write.documents += documents.length
-  }
-
-  #documents(write: Write, count: number): { _id: string; n: number; u: string; w: number }[] {
-    const shared = this.#random.chance(0.15)
-    return this.#ids(count).map((_id, index) => {
-      const u = shared && index === 0 ? `shared ${this.#random.between(1, 3)}` : _id
-      return { _id, n: this.#random.between(0, 9), u, w: write.mark }
-    })
-  }
-
-  #size(): number {
-    return this.#random.chance(0.7) ? this.#random.between(1, 4) : this.#random.between(5, 20)
-  }
-
-  /** Different ones. */
-  #ids(count: number): string[] {
-    const first = this.#random.between(0, IDS.length - 1)
-    return Array.from({ length: count }, (_, index) => IDS[(first + index * 5) % IDS.length] ?? '')
-  }
-
   #hostEnded(host: SimHost, kept: number, kind: CrashKind): void {
     const { scheduler } = this.#world
+    const isLossy = kind === 'power' && host.planned.durability === 'relaxed'
+    if (isLossy) host.entrance.forgetRules()
     for (const write of this.writes) {
       if (write.host !== host) continue
       if (write.outcome === 'pending') write.outcome = 'unknown'
-      const mayBeLost = kind === 'power' && host.planned.durability === 'relaxed' && write.written > kept
+      const mayBeLost = isLossy && write.written > kept
       const isRecent = scheduler.nowMs - write.atMs < RELAXED_MS
-      if (write.outcome === 'acknowledged' && mayBeLost && isRecent) {
-        write.outcome = 'unknown'
-        write.heads = []
-      }
+      if (write.outcome === 'acknowledged' && mayBeLost && isRecent) unsure(write)
+    }
+  }
+
+  /** What was written on a host and not sent yet goes with the thread that is deleted there. */
+  #forgotten(host: SimHost, thread: ThreadId): void {
+    for (const write of this.writes) {
+      const isUnsure = write.outcome === 'pending' || write.outcome === 'acknowledged'
+      if (write.host === host && write.thread === thread && isUnsure) unsure(write)
     }
   }
 }
 
-interface Place {
-  readonly host: SimHost
-  readonly running: Running
-  readonly thread: PlannedThread
-  readonly database: Database
-  readonly name: string
-}
-
-function bytesOf(document: object): Uint8Array {
-  return utf8(JSON.stringify(document))
+function unsure(write: Write): void {
+  write.outcome = 'unknown'
+  write.heads = []
 }

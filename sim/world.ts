@@ -1,3 +1,4 @@
+import { hasCode } from '../src/core/errors.ts'
 import type { Logger } from '../src/core/logger.ts'
 import type { Fault } from './faults.ts'
 import type { SimHost } from './host.ts'
@@ -21,7 +22,7 @@ export interface World {
 
 export function fail(world: Pick<World, 'failures' | 'scheduler'>, text: string): void {
   world.failures.push(text)
-  world.scheduler.note(`FAILURE: ${text}`)
+  world.scheduler.tell(`FAILURE: ${text}`)
 }
 
 /** Messages of errors that the simulation causes itself. */
@@ -36,11 +37,13 @@ export function simLogger(world: Pick<World, 'failures' | 'scheduler'>, life: Li
     debug: () => {},
     info: () => {},
     warn: (fields, message) => {
-      if (life.alive) world.scheduler.note(`${life.name}  warns: ${message} ${describe(fields)}`)
+      if (life.alive) world.scheduler.tell(`${life.name}  warns: ${message}${describe(fields)}`)
     },
     error: (fields, message) => {
-      if (!life.alive || EXPECTED.includes(message)) return
-      fail(world, `${life.name} logs an error: ${message} ${describe(fields)}`)
+      if (!life.alive) return
+      const isOfDisk = hasCode(fields['error'], 'STORE_FAILED') || hasCode(fields['error'], 'STORE_READONLY')
+      if (isOfDisk || EXPECTED.includes(message)) world.scheduler.tell(`${life.name}  says: ${message}`)
+      else fail(world, `${life.name} logs an error: ${message}${describe(fields)}`)
     },
     child: () => logger,
   }
@@ -48,6 +51,6 @@ export function simLogger(world: Pick<World, 'failures' | 'scheduler'>, life: Li
 }
 
 function describe({ error, reason }: Record<string, unknown>): string {
-  if (error instanceof Error) return String(error.stack)
-  return typeof reason === 'string' ? reason : ''
+  if (error instanceof Error) return `: ${String(error.stack)}`
+  return typeof reason === 'string' ? `: ${reason}` : ''
 }

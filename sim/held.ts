@@ -1,0 +1,63 @@
+import type { LogId } from '../src/core/peer-id.ts'
+import { type DatabaseDefinition, readDefinition } from '../src/db/definition.ts'
+import type { ThreadRecord } from '../src/net/app.ts'
+import { RecordReader } from '../src/net/record-reader.ts'
+import type { LogState } from '../src/net/rows.ts'
+import { Threads } from '../src/net/threads.ts'
+import { KEY_LETTERS, type KeyLetter, parseKey } from '../src/store/key-codec.ts'
+import type { ReadView } from '../src/store/ordered-store.ts'
+import type { SimHost } from './host.ts'
+import type { PlannedThread } from './plan.ts'
+
+/** What a host has on disk of a thread. */
+export interface Held {
+  /** Host-local number of the thread. */
+  readonly number: number
+  readonly logs: readonly LogState[]
+  readonly records: ReadonlyMap<LogId, readonly ThreadRecord[]>
+  /** Absent at a host that only follows. */
+  readonly definition: DatabaseDefinition | undefined
+  /** Everything on the disk. */
+  readonly disk: ReadView
+}
+
+/** Enough for every record of a log. */
+const ALL = { counter: 0, maxRecords: 1_000_000, maxBytes: Number.POSITIVE_INFINITY }
+
+export async function readHeld(host: SimHost, thread: PlannedThread): Promise<Held | undefined> {
+  const disk = await host.disk.read()
+  const threads = new Threads(disk)
+  await threads.load()
+  const state = threads.find(thread.id)?.stored
+  if (state === undefined) return undefined
+  const reader = new RecordReader(disk)
+  const records = new Map<LogId, readonly ThreadRecord[]>()
+  for (const log of state.logs.values()) {
+    // With the read key, also from the disk of a relay.
+    records.set(log.id, await reader.after({ ...state, key: thread.key }, log, ALL))
+  }
+  const definition = readDefinition(state.appData)
+  return { number: state.number, logs: [...state.logs.values()], records, definition, disk }
+}
+
+/** What is left on a disk of threads that are not there any more; `undefined` if nothing is. */
+export async function leftOvers(host: SimHost): Promise<string | undefined> {
+  const disk = await host.disk.read()
+  const threads = new Set<number>()
+  for await (const [key] of disk.entries(lettersOf('t'))) threads.add(parseKey(key).number())
+  for (const [letter, { byThread }] of Object.entries(KEY_LETTERS)) {
+    if (!byThread && letter !== 'c') continue
+    for await (const [key] of disk.entries(lettersOf(letter as KeyLetter))) {
+      const parts = parseKey(key)
+      if (letter === 'c') parts.bytes()
+      const number = parts.number()
+      if (!threads.has(number)) return `a row ${letter} of thread row ${number}, which is gone`
+    }
+  }
+  return undefined
+}
+
+function lettersOf(letter: KeyLetter): { gte: Uint8Array; lt: Uint8Array } {
+  const byte = letter.charCodeAt(0)
+  return { gte: Uint8Array.of(byte), lt: Uint8Array.of(byte + 1) }
+}

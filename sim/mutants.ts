@@ -1,0 +1,185 @@
+/**
+ * Mistakes made in the sources of the project, in memory only, before they are loaded. Each replaces one piece of text,
+ * which stands in its file exactly once: where the sources changed, the mutant says so and must be brought up to date.
+ */
+import { readFileSync } from 'node:fs'
+import { registerHooks } from 'node:module'
+import { fileURLToPath } from 'node:url'
+
+interface Mutant {
+  readonly file: string
+  readonly text: string
+  readonly becomes: string
+}
+
+export type MutantName =
+  | 'no-replay'
+  | 'current-verdict'
+  | 'kept-verdict'
+  | 'stale-refusal'
+  | 'no-tombstone'
+  | 'null-kept'
+  | 'since-ignored'
+  | 'index-not-rolled-back'
+  | 'unique-in-batch'
+  | 'early-answer'
+  | 'early-announcement'
+  | 'peers-told-early'
+  | 'never-synced'
+  | 'cursor-alone'
+  | 'never-admitted'
+  | 'log-continued'
+  | 'half-deleted'
+  | 'never-pulled'
+  | 'token-off-by-one'
+  | 'told-twice'
+  | 'refold-untold'
+
+export const MUTANTS: Readonly<Record<MutantName, Mutant>> = {
+  /** Late records go on top of what is there; what came after them is not taken again. */
+  'no-replay': {
+    file: 'db/fold/lane.ts',
+    text: 'return lane.row !== undefined && comparePositions(lane.row.position, position) >= 0',
+    becomes: 'return false',
+  },
+  /** Validators see the document as it is now, not as it was before the record. */
+  'current-verdict': {
+    file: 'db/fold/walk.ts',
+    text: 'const instance = this.#laneOf(keyName({ collection: event.collection, id: event.id })).state.document?.bytes',
+    becomes: `const lane = this.#laneOf(keyName({ collection: event.collection, id: event.id }))
+      const instance = lane.row === undefined ? lane.state.document?.bytes : lane.row.document`,
+  },
+  /** Verdicts stay when the documents they rest on change. */
+  'kept-verdict': {
+    file: 'db/fold/walk.ts',
+    text: 'stop.rejudge || judged.some((each) => this.#changed(each))',
+    becomes: 'stop.rejudge',
+  },
+  /** A record that is accepted after all stays in the list of refusals. */
+  'stale-refusal': {
+    file: 'db/fold/store-state.ts',
+    text: 'of result.refusals.clear)',
+    becomes: 'of result.refusals.clear.slice(1))',
+  },
+  /** Nothing is kept of a deleted document, so that a late record brings it back. */
+  'no-tombstone': {
+    file: 'db/fold/store-state.ts',
+    text: 'instance.after === undefined ?',
+    becomes: 'instance.after?.document === undefined ?',
+  },
+  /** Members that a patch removes stay, with the value null. */
+  'null-kept': {
+    file: 'db/json.ts',
+    text: 'if (change === undefined || change === null) delete',
+    becomes: 'if (change === undefined) delete',
+  },
+  /** The newest validator judges, whatever the time of the record. */
+  'since-ignored': {
+    file: 'db/fold/validator-list.ts',
+    text: 'findLast(({ since }) => since <= time)',
+    becomes: 'findLast(() => true)',
+  },
+  /** Index entries of what was there before stay when a document changes. */
+  'index-not-rolled-back': {
+    file: 'db/folder.ts',
+    text: 'before: before?.document,',
+    becomes: 'before: undefined,',
+  },
+  /** A value of a unique index may be written twice, in one batch. */
+  'unique-in-batch': {
+    file: 'db/indexes/maintain.ts',
+    text: 'if (taken.has(value) || ',
+    becomes: 'if (',
+  },
+  /** The caller is answered before the write is stored. */
+  'early-answer': {
+    file: 'db/database.ts',
+    text: 'await stored\n    return result',
+    becomes: 'return result',
+  },
+  /** Listeners hear of commits before they are synced. */
+  'early-announcement': {
+    file: 'store/committer.ts',
+    text: 'if (synced) this.#announce()\n',
+    becomes: 'this.#announce()\n    if (synced) this.#cancelSync?.()\n',
+  },
+  /** Peers are told of records before they are synced. */
+  'peers-told-early': {
+    file: 'net/thread-entry.ts',
+    text: 'if (stored === synced) return stored\n',
+    becomes: 'if (stored !== undefined) return stored\n',
+  },
+  /** With relaxed durability nothing is ever synced. */
+  'never-synced': {
+    file: 'store/committer.ts',
+    text: '() => this.#requestSync())',
+    becomes: '() => this.#announce())',
+  },
+  /** The cursors of received records move without the effect of the records. */
+  'cursor-alone': {
+    file: 'net/writer.ts',
+    text: 'draft.operations(outcome.operations)',
+    becomes: 'if (local) draft.operations(outcome.operations)',
+  },
+  /** A record ahead of the clock is never looked at again. */
+  'never-admitted': {
+    file: 'net/writer.ts',
+    text: "case 'clock':\n",
+    becomes: "case 'clock':\n        return undefined\n",
+  },
+  /** After a failed write the host goes on with logs that it may not have. */
+  'log-continued': {
+    file: 'net/threads.ts',
+    text: 'else entry.reset(state)',
+    becomes: '',
+  },
+  /** A deletion that was cut off is not taken up again. */
+  'half-deleted': {
+    file: 'net/net.ts',
+    text: 'of await threads.load()) await deleteThreadRows',
+    becomes: 'of (await threads.load()).slice(1)) await deleteThreadRows',
+  },
+  /** What a push did not bring is never asked for. */
+  'never-pulled': {
+    file: 'net/replication/replication.ts',
+    text: 'this.#exchange.start()',
+    becomes: '{}',
+  },
+  /** Whoever resumes misses one commit. */
+  'token-off-by-one': {
+    file: 'store/journal.ts',
+    text: 'options.after ?? this.#announced,',
+    becomes: 'Math.min((options.after ?? this.#announced) + 1, this.#announced),',
+  },
+  /** Listeners hear of deletions twice. */
+  'told-twice': {
+    file: 'db/listen.ts',
+    text: 'if (told !== undefined) yield told',
+    becomes: "if (told?.kind === 'deleted') yield told\n      if (told !== undefined) yield told",
+  },
+  /** Listeners do not hear what late records did to documents that were there. */
+  'refold-untold': {
+    file: 'db/fold/store-state.ts',
+    text: 'if (change !== undefined) changes.push(change)',
+    becomes: 'if (change !== undefined && result.history.length < 3) changes.push(change)',
+  },
+}
+
+export function isMutant(name: string): name is MutantName {
+  return name in MUTANTS
+}
+
+/** Makes the mistake in what this thread imports from now on. Throws if the sources do not hold its text once. */
+export function mutate(name: MutantName): void {
+  const { file, text, becomes } = MUTANTS[name]
+  const url = new URL(`../src/${file}`, import.meta.url)
+  const source = readFileSync(fileURLToPath(url), 'utf8')
+  const places = source.split(text).length - 1
+  if (places !== 1) throw new Error(`${name}: its text stands in src/${file} ${places} times; see sim/mutants.ts`)
+  registerHooks({
+    load(loaded, context, next) {
+      const module = next(loaded, context)
+      return loaded === url.href ? { ...module, source: source.replace(text, () => becomes) } : module
+    },
+  })
+}

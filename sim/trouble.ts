@@ -1,0 +1,107 @@
+import type { SimHost } from './host.ts'
+import { ending, type Ending, type Step } from './steps.ts'
+import { FAIR } from './network.ts'
+import type { Work } from './work.ts'
+import { fail, type World } from './world.ts'
+
+/** Plans the start of all hosts, and everything that happens to them. */
+export function scheduleSteps(world: World, work: Work): void {
+  const { plan, scheduler, network, hosts } = world
+  network.weather = plan.weather
+  for (const host of hosts) {
+    const random = world.random.fork(`disk crashes of ${host.name}`)
+    scheduler.after(host.planned.startMs, `${host.name} is started`, () => {
+      if (host.isDown) host.start()
+    })
+    host.disk.onWrite = () => {
+      if (!world.trouble || !random.chance(plan.writeCrashes)) return
+      endHost(world, host, { how: ending(random), backMs: random.between(50, 20_000) })
+    }
+  }
+  for (const step of plan.steps) {
+    scheduler.after(step.atMs, `step ${step.number}`, () => take(world, work, step))
+  }
+}
+
+function take(world: World, work: Work, step: Step): void {
+  const random = world.random.fork(`step ${step.number}`)
+  if (step.kind === 'part') return part(world, step)
+  const host = world.hosts.find(({ name }) => name === step.host)
+  if (host === undefined) return
+  switch (step.kind) {
+    case 'call':
+      return work.call(host, threadOf(world, step.thread), random)
+    case 'define':
+      return void host.entrance.define(threadOf(world, step.thread), random)
+    case 'forget':
+      return void host.entrance.forget(threadOf(world, step.thread), step.backMs)
+    case 'crash':
+      return endHost(world, host, step)
+    case 'clock':
+      host.skewMs = step.skewMs
+      return world.scheduler.tell(`${host.name}  has its clock set ${signed(step.skewMs)} off`)
+    case 'promote':
+      return host.entrance.promote()
+  }
+}
+
+function threadOf({ plan }: World, number: number): World['plan']['threads'][number] {
+  const thread = plan.threads.find((each) => each.number === number)
+  if (thread === undefined) throw new RangeError(`a step names thread ${number}, which there is not`)
+  return thread
+}
+
+function signed(ms: number): string {
+  return `${ms < 0 ? '-' : '+'}${(Math.abs(ms) / 1000).toFixed(1)} s`
+}
+
+function part({ scheduler, network, hosts }: World, step: Extract<Step, { kind: 'part' }>): void {
+  const inside = hosts.filter(({ name }) => step.hosts.includes(name))
+  const outside = hosts.filter((host) => !inside.includes(host))
+  if (inside.length === 0 || outside.length === 0) return
+  const undo: (() => void)[] = []
+  for (const a of inside) {
+    for (const b of outside) {
+      undo.push(network.cut(a.id, b.id))
+      if (!step.oneWay) undo.push(network.cut(b.id, a.id))
+    }
+  }
+  const names = step.hosts.join(' ')
+  scheduler.tell(`the others do not hear ${names}${step.oneWay ? '' : ', nor do they hear the others'}`)
+  scheduler.after(step.forMs, 'hosts hear each other again', () => {
+    for (const each of undo) each()
+    scheduler.tell(`${names} and the others hear each other again`)
+  })
+}
+
+/** Ends a host, and starts it again later. */
+function endHost(world: World, host: SimHost, { how, backMs }: { how: Ending; backMs: number }): void {
+  const { plan, scheduler } = world
+  if (host.isDown) return
+  if (how === 'stop') {
+    host.stop().catch((error: unknown) => {
+      // The last write of a host can fail too.
+      if (plan.writeFailures > 0) host.crash('process')
+      else fail(world, `${host.name} does not stop: ${String(error)}`)
+    })
+  } else {
+    // Not within the step that asked: the host goes on until it waits.
+    scheduler.after(0, `${host.name} crashes`, () => host.crash(how))
+  }
+  scheduler.after(backMs, `${host.name} is started again`, () => {
+    if (host.isDown) host.start()
+  })
+}
+
+/** From now on nothing goes wrong any more. Clocks that are wrong stay wrong. */
+export function heal(world: World): void {
+  world.trouble = false
+  world.scheduler.tell('the trouble is over')
+  world.network.heal()
+  world.network.weather = FAIR
+  for (const host of world.hosts) {
+    host.disk.failures = 0
+    if (host.isDown) host.start()
+    else host.entrance.enterAll()
+  }
+}
