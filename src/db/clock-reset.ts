@@ -6,7 +6,7 @@
 import type { Clock } from '../core/clock.ts'
 import { ThreadsError } from '../core/errors.ts'
 import type { LogId } from '../core/peer-id.ts'
-import type { Cursor, Draft, OwnedThread } from '../net/index.ts'
+import type { ChainKey, Cursor, Draft, OwnedThread } from '../net/index.ts'
 import { withoutAdmitted } from './decisions.ts'
 import type { DatabaseDefinition } from './definition.ts'
 import type { FoldRecord } from './fold/fold.ts'
@@ -37,11 +37,10 @@ export async function resetClock(
   const own = thread.ownLogs()
   const farthest = BigInt(clock.nowMs() + MAX_AHEAD_MS) * NS_PER_MS
   const horizon = BigInt(clock.nowMs() + maxClockDriftMs) * NS_PER_MS
-  const ahead: LogId[] = []
-  for (const [id, { time }] of thread.cursors()) {
-    if (own.has(id) && time > horizon) ahead.push(id)
-    if (!own.has(id) && time > farthest) throw othersAhead(id)
-  }
+  const cursors = thread.cursors()
+  const ahead = [...own].filter((id) => (cursors.get(id)?.time ?? 0n) > horizon)
+  const written = new Set<ChainKey>(own)
+  for (const [chain, { time }] of cursors) if (!written.has(chain) && time > farthest) throw othersAhead(chain)
   if (ahead.length === 0) {
     throw new ThreadsError('NOT_WAITING', 'no log of this host is ahead of its clock')
   }
@@ -124,7 +123,7 @@ function timeAt(kept: Cursor, times: readonly bigint[], count: number): bigint {
   return times[count - 1] ?? kept.time
 }
 
-function othersAhead(id: LogId): ThreadsError {
+function othersAhead(id: ChainKey): ThreadsError {
   const message = `log ${id}, which is written elsewhere, was taken in and is more than a day ahead of the clock of this host`
   return new ThreadsError('CLOCK_SKEW', message, { hint: 'Writes wait until the clock gets there. Check the clock.' })
 }

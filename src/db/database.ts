@@ -78,7 +78,7 @@ export class ThreadDatabase implements Database, App {
       clock,
       thread: thread.number,
       maxClockDriftMs: options.maxClockDriftMs,
-      record: (logId, counter, view) => thread.record(logId, counter, view),
+      record: (place, view) => thread.recordOf(place, view),
       holdsBack: () => this.#writeLock.holdsBack(),
     })
     const collections = new CollectionRegistry({ thread, sandbox, clock, folder: this.#folder })
@@ -115,7 +115,7 @@ export class ThreadDatabase implements Database, App {
   }
 
   async fold(records: readonly ThreadRecord[], context: FoldContext): Promise<FoldOutcome> {
-    if (this.needsRebuild) return waiting(records, { kind: 'rebuild' })
+    if (this.needsRebuild) return waiting(records, { kind: 'rebuild' }, context)
     return this.#folder.fold(records, context, this.definition)
   }
 

@@ -1,15 +1,15 @@
 import type { Clock } from '../core/clock.ts'
 import { hasCode, ThreadsError } from '../core/errors.ts'
 import type { Identity } from '../core/identity.ts'
-import type { LogId } from '../core/peer-id.ts'
-import type { Cursor, FoldContext, FoldOutcome, ThreadRecord, WaitReason } from '../net/index.ts'
+import type { ChainKey, Cursor, FoldContext, FoldOutcome, RecordPlace, ThreadRecord, WaitReason } from '../net/index.ts'
 import type { Change } from '../store/commit.ts'
 import type { Operation, ReadView } from '../store/ordered-store.ts'
 import { type Decisions, isAdmitted, isSkipped } from './decisions.ts'
 import { type DatabaseDefinition, validatorsOf } from './definition.ts'
-import { type FoldRecord, type FoldResult, type FoldWork, fold, type Rejudge } from './fold/fold.ts'
-import { positionOf } from './fold/position.ts'
+import { type FoldRecord, type FoldResult, type FoldState, type FoldWork, fold, type Rejudge } from './fold/fold.ts'
+import { type Position, positionOf } from './fold/position.ts'
 import { REASONS } from './fold/reasons.ts'
+import { timeOfRecord } from './record-time.ts'
 import { createFoldState, foldOperations } from './fold/store-state.ts'
 import { type Content, readContent } from './fold/well-formed.ts'
 import { indexOperations } from './indexes/maintain.ts'
@@ -26,7 +26,7 @@ export interface FolderComponents {
   readonly thread: number
   readonly maxClockDriftMs: number
   /** Reads a record that was folded before. */
-  record(logId: LogId, counter: number, view: ReadView): Promise<ThreadRecord>
+  record(place: RecordPlace, view: ReadView): Promise<ThreadRecord>
   /** Whether records from elsewhere must wait: an explicit write transaction is open, what it read must not change. */
   holdsBack(): boolean
 }
@@ -34,38 +34,44 @@ export interface FolderComponents {
 /** Turns records of the thread into rows of instances, histories, refusals and indexes. */
 export class Folder {
   readonly #components: FolderComponents
-  /** Logs that could not be judged. */
-  readonly #resting = new Map<LogId, Rest>()
+  /** Chains that could not be judged. */
+  readonly #resting = new Map<ChainKey, Rest>()
 
   constructor(components: FolderComponents) {
     this.#components = components
   }
 
-  /** Throws SANDBOX_DOWN if one of several logs cannot be judged; one alone waits then. */
+  /**
+   * Throws SANDBOX_DOWN if one of several chains cannot be judged; one alone waits then. Where something is withdrawn
+   * nothing waits: throws SANDBOX_DOWN, and LOG_WAITS while a transaction is open.
+   */
   async fold(
     records: readonly ThreadRecord[],
     context: FoldContext,
     definition: DatabaseDefinition,
   ): Promise<FoldOutcome> {
-    if (!context.local && this.#components.holdsBack()) return waiting(records, { kind: 'transaction' })
-    const { admitted, cursors, waits } = this.#admit(records, context, definition.decisions)
+    const { withdrawn = [] } = context
+    if (!context.local && this.#components.holdsBack()) return waiting(records, { kind: 'transaction' }, context)
+    const { admitted, cursors, waits } = await this.#admit(records, context, definition)
     try {
-      const result = await this.#run({ records: admitted, rejudge: [] }, context, definition)
+      const work = { records: admitted, withdrawn: await this.#placed(withdrawn, context, definition) }
+      const result = await this.#run(work, context, definition)
       if (context.local) refuseDenied(result)
       return { ...derivedRows(result, this.#components.thread, definition), cursors, waits }
     } catch (error) {
-      const [log, ...others] = new Set(admitted.map(({ position }) => position.logId))
-      // Which of several logs it is, net finds out: it then hands over each alone.
-      if (!hasCode(error, 'SANDBOX_DOWN') || context.local || log === undefined || others.length > 0) throw error
+      const [chain, ...others] = cursors.keys()
+      // Which of several chains it is, net finds out: it then hands over each alone.
+      const canWait = !context.local && chain !== undefined && others.length + withdrawn.length === 0
+      if (!hasCode(error, 'SANDBOX_DOWN') || !canWait) throw error
       const rest = { untilMs: this.#nowMs() + SANDBOX_REST_MS, alone: admitted.length === 1 }
-      this.#resting.set(log, rest)
-      return waiting(records, { kind: 'sandbox', alone: rest.alone })
+      this.#resting.set(chain, rest)
+      return waiting(records, { kind: 'sandbox', alone: rest.alone }, context)
     }
   }
 
   /** The log is tried again without a rest. */
-  retry(logId: LogId): void {
-    this.#resting.delete(logId)
+  retry(chain: ChainKey): void {
+    this.#resting.delete(chain)
   }
 
   /** Judges the events of a collection again, from a time on. */
@@ -89,40 +95,72 @@ export class Folder {
     return derivedRows(result, this.#components.thread, definition)
   }
 
-  /** Gives records their positions; those ahead of the clock, and what follows them in their log, stay behind. */
-  #admit(records: readonly ThreadRecord[], context: FoldContext, decisions: Decisions | undefined): Admission {
-    const cursors = new Map<LogId, Cursor>()
-    const waits = new Map<LogId, WaitReason>()
+  /** Gives records their positions; those ahead of the clock, and what follows them in their chain, stay behind. */
+  async #admit(
+    records: readonly ThreadRecord[],
+    context: FoldContext,
+    definition: DatabaseDefinition,
+  ): Promise<Admission> {
+    const { decisions } = definition
+    const cursors = new Map<ChainKey, Cursor>()
+    const waits = new Map<ChainKey, WaitReason>()
     const admitted: FoldRecord[] = []
     const { maxClockDriftMs } = this.#components
     const nowMs = this.#nowMs()
     for (const record of records) {
-      const { logId, counter } = record
-      if (waits.has(logId)) continue
-      const rest = context.local ? undefined : this.#restOf(logId)
+      const { chain, counter } = record
+      if (waits.has(chain)) continue
+      const rest = context.local ? undefined : this.#restOf(chain)
       if (rest !== undefined) {
-        waits.set(logId, { kind: 'sandbox', alone: rest.alone })
+        waits.set(chain, { kind: 'sandbox', alone: rest.alone })
         continue
       }
-      const previous = cursors.get(logId) ?? context.cursors.get(logId)
-      const folded = foldRecord(record, previous?.time ?? 0n, decisions)
+      const previous = cursors.get(chain)?.time ?? (await this.#timeBefore(record, context, definition))
+      const folded = foldRecord(record, previous, decisions)
       const { time } = folded.position
       // Further ahead, and this host could not write after it.
       const aheadMs = isAdmitted(decisions, record) ? MAX_AHEAD_MS : maxClockDriftMs
       if (!context.local && time > BigInt(nowMs + aheadMs) * NS_PER_MS) {
-        waits.set(logId, { kind: 'clock', untilMs: Number(time / NS_PER_MS) - aheadMs })
+        waits.set(chain, { kind: 'clock', untilMs: Number(time / NS_PER_MS) - aheadMs })
         continue
       }
       admitted.push(folded)
-      cursors.set(logId, { counter, time })
+      cursors.set(chain, { counter, time })
     }
     return { admitted, cursors, waits }
   }
 
-  #restOf(logId: LogId): Rest | undefined {
-    const rest = this.#resting.get(logId)
+  /** Withdrawn records, at the positions they were folded at. */
+  async #placed(
+    withdrawn: readonly ThreadRecord[],
+    context: FoldContext,
+    definition: DatabaseDefinition,
+  ): Promise<FoldRecord[]> {
+    const placed: FoldRecord[] = []
+    for (const record of withdrawn) {
+      placed.push(foldRecord(record, await this.#timeBefore(record, context, definition), definition.decisions))
+    }
+    return placed
+  }
+
+  /** Time of the last record folded of the chain; of the record it parts from, at the start of a branch. */
+  async #timeBefore(
+    { chain, logId, counter, prev }: ThreadRecord,
+    { cursors, view }: FoldContext,
+    definition: DatabaseDefinition,
+  ): Promise<bigint> {
+    const cursor = cursors.get(chain)
+    if (cursor !== undefined) return cursor.time
+    if (prev === undefined) return 0n
+    const place = { logId, counter: counter - 1, digest: prev.multihash.digest }
+    const record = (each: RecordPlace): Promise<ThreadRecord> => this.#components.record(each, view)
+    return timeOfRecord(place, { state: this.#state(view, definition), record })
+  }
+
+  #restOf(chain: ChainKey): Rest | undefined {
+    const rest = this.#resting.get(chain)
     if (rest === undefined || rest.untilMs > this.#nowMs()) return rest
-    this.#resting.delete(logId)
+    this.#resting.delete(chain)
     return undefined
   }
 
@@ -135,23 +173,22 @@ export class Folder {
     context: Pick<FoldContext, 'view' | 'local'>,
     definition: DatabaseDefinition,
   ): Promise<FoldResult> {
-    const { sandbox, thread } = this.#components
-    const { view, local } = context
-    const state = createFoldState({
-      view,
-      thread,
-      generation: definition.generation,
-      record: async (position) => {
-        const record = await this.#components.record(position.logId, position.counter, view)
-        return { position, writer: record.author ?? NOBODY, content: contentOf(record) }
-      },
-    })
+    const { sandbox } = this.#components
     return fold(work, {
-      state,
-      judge: { judge: (requests) => sandbox.judge(requests, { budget: local ? 'author' : 'judge' }) },
+      state: this.#state(context.view, definition),
+      judge: { judge: (requests) => sandbox.judge(requests, { budget: context.local ? 'author' : 'judge' }) },
       validators: (collection) => validatorsOf(definition, collection),
       pause: () => new Promise((resolve) => setImmediate(resolve)),
     })
+  }
+
+  #state(view: ReadView, { generation }: DatabaseDefinition): FoldState {
+    const { thread } = this.#components
+    const record = async (position: Position): Promise<FoldRecord> => {
+      const found = await this.#components.record(position, view)
+      return { position, writer: found.author ?? NOBODY, content: contentOf(found) }
+    }
+    return createFoldState({ view, thread, generation, record })
   }
 }
 
@@ -180,8 +217,8 @@ interface Rest {
 
 interface Admission {
   readonly admitted: FoldRecord[]
-  readonly cursors: Map<LogId, Cursor>
-  readonly waits: Map<LogId, WaitReason>
+  readonly cursors: Map<ChainKey, Cursor>
+  readonly waits: Map<ChainKey, WaitReason>
 }
 
 /** A record that was skipped keeps its position, so that those behind it have theirs. */
@@ -200,9 +237,14 @@ function contentOf(record: ThreadRecord): Content {
   return readContent(record.author === undefined ? undefined : record.body)
 }
 
-/** All of them wait for the same. */
-export function waiting(records: readonly ThreadRecord[], reason: WaitReason): FoldOutcome {
-  const waits = new Map(records.map((record) => [record.logId, reason]))
+/** All of them wait for the same. Throws LOG_WAITS where something is to be withdrawn: that does not wait. */
+export function waiting(
+  records: readonly ThreadRecord[],
+  reason: WaitReason,
+  { withdrawn = [] }: Pick<FoldContext, 'withdrawn'>,
+): FoldOutcome {
+  if (withdrawn.length > 0) throw new ThreadsError('LOG_WAITS', `the thread waits: ${reason.kind}`)
+  const waits = new Map(records.map((record) => [record.chain, reason]))
   return { operations: [], changes: [], cursors: new Map(), waits }
 }
 

@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts'
 import { ThreadsError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import type { LogId } from '../core/peer-id.ts'
-import type { OwnedThread, ThreadRecord, WaitingLog, WaitReason } from '../net/index.ts'
+import type { ChainKey, OwnedThread, ThreadRecord, WaitingLog, WaitReason } from '../net/index.ts'
 import { resetClock } from './clock-reset.ts'
 import { type Decisions, withAdmitted, withSkipped } from './decisions.ts'
 import type { DatabaseDefinition } from './definition.ts'
@@ -37,9 +37,9 @@ export class Operator {
     const logs = thread.waiting().filter(({ logId }) => after === undefined || logId > after)
     const page = logs.toSorted((a, b) => (a.logId < b.logId ? -1 : 1)).slice(0, pageLimit(limit))
     const records: WaitingRecord[] = []
-    for (const { logId, counter, head, reason, sinceMs } of page) {
+    for (const { logId, chain, counter, head, reason, sinceMs } of page) {
       signal?.throwIfAborted()
-      const recordId = await recordIdAt(thread, logId, counter)
+      const recordId = await recordIdAt(thread, chain, counter)
       records.push({ logId, counter, recordId, records: head - counter + 1, reason, sinceMs })
     }
     return records
@@ -63,11 +63,11 @@ export class Operator {
   async skip(logId: LogId, recordId: CID, options: CallOptions): Promise<void> {
     const { folder, logger, thread } = this.#components
     await this.#decide(options, async (decisions) => {
-      const { counter, reason } = this.#waitOf(logId)
+      const { chain, counter, reason } = this.#waitOf(logId)
       refuseUnskippable(logId, reason)
-      const record = await thread.record(logId, counter)
+      const record = await thread.record(chain, counter)
       if (!record.cid.equals(recordId)) throw otherRecord(record)
-      folder.retry(logId)
+      folder.retry(chain)
       const fields = { thread: thread.id, log: logId, counter, record: recordId.toString() }
       logger.warn(fields, 'a record that could not be judged was skipped')
       return withSkipped(decisions, record)
@@ -112,11 +112,11 @@ export class Operator {
 /** The id of a record; `undefined` if it cannot be read. */
 async function recordIdAt(
   thread: Pick<OwnedThread, 'record'>,
-  logId: LogId,
+  chain: ChainKey,
   counter: number,
 ): Promise<CID | undefined> {
   try {
-    return (await thread.record(logId, counter)).cid
+    return (await thread.record(chain, counter)).cid
   } catch (error) {
     if (error instanceof ThreadsError) return undefined
     throw error

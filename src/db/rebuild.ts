@@ -37,8 +37,14 @@ export async function rebuild(components: RebuildComponents, definition: Databas
   const { thread, sandbox, signal } = components
   await clearOthers(components, definition)
   const next = { ...definition, generation: definition.generation + 1, foldVersion: FOLD_VERSION }
-  const logs = new Map([...thread.cursors()].map(([id, { counter }]) => [id, counter]))
-  const source = { thread: thread.number, logs, record: thread.record.bind(thread) }
+  const chains = new Map([...thread.cursors()].map(([chain, { counter }]) => [chain, counter]))
+  const source = {
+    thread: thread.number,
+    chains,
+    branches: thread.branches(),
+    record: thread.record.bind(thread),
+    recordOf: thread.recordOf.bind(thread),
+  }
   const judge = { judge: (requests: Parameters<Sandbox['judge']>[0]) => sandbox.judge(requests, { budget: 'judge' }) }
   const cursors = await replay(source, storing(thread), { definition: next, judge, signal })
   const { stored } = await thread.write(async (draft) => {

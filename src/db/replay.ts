@@ -2,8 +2,7 @@
  * Folds a thread from its first records on, into rows of a generation of their own. All logs are taken together in
  * order of position, so that no record is ever late: each is folded once, and what is held in memory does not grow.
  */
-import type { LogId } from '../core/peer-id.ts'
-import type { Cursor, ThreadRecord } from '../net/index.ts'
+import type { BranchPoint, ChainKey, Cursor, RecordPlace, ThreadRecord } from '../net/index.ts'
 import type { Operation, ReadView } from '../store/ordered-store.ts'
 import { type DatabaseDefinition, validatorsOf } from './definition.ts'
 import { type FoldRecord, fold, type Judge } from './fold/fold.ts'
@@ -14,10 +13,14 @@ import { derivedRows, foldRecord } from './folder.ts'
 
 export interface ReplaySource {
   readonly thread: number
-  /** How many records of each log are folded. */
-  readonly logs: ReadonlyMap<LogId, number>
+  /** How many records of each chain are folded. */
+  readonly chains: ReadonlyMap<ChainKey, number>
+  /** Where branches part from other chains. */
+  readonly branches: ReadonlyMap<ChainKey, BranchPoint>
   /** Throws STORE_CORRUPT. */
-  record(logId: LogId, counter: number): Promise<ThreadRecord>
+  record(chain: ChainKey, counter: number): Promise<ThreadRecord>
+  /** Throws STORE_CORRUPT. */
+  recordOf(place: RecordPlace): Promise<ThreadRecord>
 }
 
 export interface ReplayTarget {
@@ -37,12 +40,12 @@ export interface ReplayOptions {
 const SLICE_RECORDS = 500
 const SLICE_BYTES = 2 * 1024 * 1024
 
-/** Answers the cursors of the logs. Throws SANDBOX_DOWN, STORE_CORRUPT, the reason of the signal. */
+/** Answers the cursors of the chains. Throws SANDBOX_DOWN, STORE_CORRUPT, the reason of the signal. */
 export async function replay(
   source: ReplaySource,
   target: ReplayTarget,
   { definition, judge, signal }: ReplayOptions,
-): Promise<ReadonlyMap<LogId, Cursor>> {
+): Promise<ReadonlyMap<ChainKey, Cursor>> {
   const { thread } = source
   const merge = new Merge(source, definition)
   await merge.start()
@@ -66,9 +69,9 @@ function pause(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
-/** The next record of a log. */
+/** The next record of a chain. */
 interface Next {
-  readonly logId: LogId
+  readonly chain: ChainKey
   readonly position: Position
   readonly bytes: number
   /** Absent if it is so large that it is better read again than held: there may be thousands of logs. */
@@ -79,23 +82,29 @@ const HELD_BYTES = 16 * 1024
 /** Records read before other work of the process gets its turn. */
 const READ_AT_ONCE = 100
 
-/** The records of all logs in order of position. */
+/** The records of all chains in order of position. */
 class Merge {
-  readonly cursors: Map<LogId, Cursor> = new Map()
+  readonly cursors: Map<ChainKey, Cursor> = new Map()
   readonly #source: ReplaySource
   readonly #definition: DatabaseDefinition
+  /** By the chain and the counter of the record they follow. */
+  readonly #branches: ReadonlyMap<string, ChainKey[]>
   readonly #heap = new Heap<Next>((a, b) => comparePositions(a.position, b.position))
   #reads = 0
 
   constructor(source: ReplaySource, definition: DatabaseDefinition) {
     this.#source = source
     this.#definition = definition
+    const places = [...source.branches].map(([chain, { parent, base }]) => ({ chain, place: `${parent} ${base}` }))
+    const grouped = Map.groupBy(places, ({ place }) => place)
+    this.#branches = new Map([...grouped].map(([place, branches]) => [place, branches.map(({ chain }) => chain)]))
   }
 
   async start(): Promise<void> {
-    for (const logId of this.#source.logs.keys()) {
-      this.cursors.set(logId, { counter: 0, time: 0n })
-      await this.#advance(logId)
+    for (const chain of this.#source.chains.keys()) {
+      const base = this.#source.branches.get(chain)?.base ?? 0
+      this.cursors.set(chain, { counter: base, time: 0n })
+      if (base === 0) await this.#advance(chain)
     }
   }
 
@@ -106,36 +115,41 @@ class Merge {
     while (records.length < SLICE_RECORDS && bytes < SLICE_BYTES) {
       const next = this.#heap.pop()
       if (next === undefined) break
-      const { logId, position } = next
-      records.push(next.record ?? (await this.#fold(logId, position.counter)).record)
+      const { chain, position } = next
+      const { counter, time } = position
+      records.push(next.record ?? (await this.#fold(chain, counter)).record)
       bytes += next.bytes
-      this.cursors.set(logId, { counter: position.counter, time: position.time })
-      await this.#advance(logId)
+      this.cursors.set(chain, { counter, time })
+      await this.#advance(chain)
+      for (const branch of this.#branches.get(`${chain} ${counter}`) ?? []) {
+        this.cursors.set(branch, { counter, time })
+        await this.#advance(branch)
+      }
     }
     return records
   }
 
   /** A record that was folded already. */
-  async read({ logId, counter, time }: Position): Promise<FoldRecord> {
+  async read(position: Position): Promise<FoldRecord> {
     // Its own time is that of the record before it, or later.
-    return foldRecord(await this.#source.record(logId, counter), time, this.#definition.decisions)
+    return foldRecord(await this.#source.recordOf(position), position.time, this.#definition.decisions)
   }
 
-  async #advance(logId: LogId): Promise<void> {
-    const counter = (this.cursors.get(logId)?.counter ?? 0) + 1
-    if (counter > (this.#source.logs.get(logId) ?? 0)) return
-    const { record, bytes } = await this.#fold(logId, counter)
+  async #advance(chain: ChainKey): Promise<void> {
+    const counter = (this.cursors.get(chain)?.counter ?? 0) + 1
+    if (counter > (this.#source.chains.get(chain) ?? 0)) return
+    const { record, bytes } = await this.#fold(chain, counter)
     const held = bytes > HELD_BYTES ? undefined : record
-    this.#heap.push({ logId, position: record.position, bytes, record: held })
+    this.#heap.push({ chain, position: record.position, bytes, record: held })
     if (++this.#reads % READ_AT_ONCE === 0) await pause()
   }
 
-  /** The record behind the cursor of its log. */
-  async #fold(logId: LogId, counter: number): Promise<{ record: FoldRecord; bytes: number }> {
-    const read = await this.#source.record(logId, counter)
+  /** The record behind the cursor of its chain. */
+  async #fold(chain: ChainKey, counter: number): Promise<{ record: FoldRecord; bytes: number }> {
+    const read = await this.#source.record(chain, counter)
     const { recordNode, eventNode, headerNode, bodyNode } = read.blocks
     const bytes = recordNode.length + eventNode.length + headerNode.length + bodyNode.length
-    const record = foldRecord(read, this.cursors.get(logId)?.time ?? 0n, this.#definition.decisions)
+    const record = foldRecord(read, this.cursors.get(chain)?.time ?? 0n, this.#definition.decisions)
     return { record, bytes }
   }
 }

@@ -6,14 +6,19 @@ import type { RecordBlocks } from '../core/record.ts'
 import type { ThreadId } from '../core/thread-id.ts'
 import type { Change, Commit } from '../store/commit.ts'
 import type { Operation, ReadView } from '../store/ordered-store.ts'
+import type { ChainKey } from './chain-key.ts'
 
 /** A record of a thread, checked and in its place in its log. */
 export interface ThreadRecord {
   readonly threadId: ThreadId
   readonly logId: LogId
+  /** The chain of the log that the record was read from. */
+  readonly chain: ChainKey
   /** 1-based position in the log. */
   readonly counter: number
   readonly cid: CID
+  /** The record before it; absent in the first of a log. */
+  readonly prev?: CID
   readonly eventCid: CID
   /** Who the record says wrote it; `undefined` if that is no key. Members of a raw thread can claim any identity. */
   readonly author: Identity | undefined
@@ -22,7 +27,22 @@ export interface ThreadRecord {
   readonly body: Uint8Array | undefined
 }
 
-/** How far the owner has taken a log. */
+/** Where a branch parts from another chain of its log. */
+export interface BranchPoint {
+  readonly parent: ChainKey
+  /** Counter of the last record they share; 0 if they part at the start. */
+  readonly base: number
+}
+
+/** Where a record stands in its log. */
+export interface RecordPlace {
+  readonly logId: LogId
+  readonly counter: number
+  /** SHA-256 digest in the CID of the record: tells records of several chains apart. */
+  readonly digest: Uint8Array
+}
+
+/** How far the owner has taken a chain of a log. */
 export interface Cursor {
   /** Last record folded; 0 for none. */
   readonly counter: number
@@ -45,8 +65,10 @@ export type WaitReason =
 export interface FoldContext {
   /** Stored state and the batches of this thread that wait to be stored. */
   readonly view: ReadView
-  /** Cursors of the logs of these records before this call. */
-  readonly cursors: ReadonlyMap<LogId, Cursor>
+  /** Cursors of the chains of these records before this call; none for a branch of which nothing was folded yet. */
+  readonly cursors: ReadonlyMap<ChainKey, Cursor>
+  /** Records folded before that are to be as if they had never been. What the call makes of the others comes after. */
+  readonly withdrawn?: readonly ThreadRecord[]
   /** Record this host writes now: it is admitted at once, and refusing it throws WRITE_DENIED. */
   readonly local: boolean
 }
@@ -55,15 +77,16 @@ export interface FoldOutcome {
   /** Rows of the owner, stored in the same batch as the cursors. */
   readonly operations: readonly Operation[]
   readonly changes: readonly Change[]
-  /** New cursors of the logs that moved. */
-  readonly cursors: ReadonlyMap<LogId, Cursor>
-  /** Logs that stand before their head, and what for. */
-  readonly waits: ReadonlyMap<LogId, WaitReason>
+  /** New cursors of the chains that moved. */
+  readonly cursors: ReadonlyMap<ChainKey, Cursor>
+  /** Chains that stand before their head, and what for. */
+  readonly waits: ReadonlyMap<ChainKey, WaitReason>
 }
 
-/** A log that stands before its head. */
+/** A log that stands before its head, or a branch of one. */
 export interface WaitingLog {
   readonly logId: LogId
+  readonly chain: ChainKey
   /** The record that is to be folded next. */
   readonly counter: number
   /** The newest record of the log. */
@@ -76,8 +99,9 @@ export interface WaitingLog {
 /** The owner of a thread's content: turns its records into state. */
 export interface App {
   /**
-   * Folds records that directly follow the cursors of their logs, several logs at once. Called by one writer at a time.
-   * A record that cannot be taken yet leaves its log's cursor before it; a malformed one is passed over and listed.
+   * Folds records that directly follow the cursors of their chains, several chains at once. Called by one writer at a
+   * time. A record that cannot be taken yet leaves the cursor before it; a malformed one is passed over and listed. If
+   * something is withdrawn, that is done or the call throws.
    */
   fold(records: readonly ThreadRecord[], context: FoldContext): Promise<FoldOutcome>
 }
@@ -103,7 +127,7 @@ export interface Draft {
    */
   holdBack(logId: LogId, cursor: Cursor): void
   /** The owner's rows are made anew, from the records up to these cursors: the thread is not stale any more. */
-  rebuilt(cursors: ReadonlyMap<LogId, Cursor>): void
+  rebuilt(cursors: ReadonlyMap<ChainKey, Cursor>): void
 }
 
 /** A thread as its owner holds it. */
@@ -116,8 +140,10 @@ export interface OwnedThread {
   appData(): unknown
   /** Whether the owner's rows may not fit the records: it must make them anew before it reads them. */
   stale(): boolean
-  /** How far each log is folded. */
-  cursors(): ReadonlyMap<LogId, Cursor>
+  /** How far each chain is folded. */
+  cursors(): ReadonlyMap<ChainKey, Cursor>
+  /** Where each branch parts from another chain. */
+  branches(): ReadonlyMap<ChainKey, BranchPoint>
   /** Logs that this host has the keys of. */
   ownLogs(): ReadonlySet<LogId>
   /**
@@ -130,7 +156,9 @@ export interface OwnedThread {
   /** Folds what waits; called by the owner when a reason to wait is gone. */
   resume(): Promise<void>
   /** A record of the thread, as `view` shows it (default: what is stored). Throws STORE_CORRUPT if its blocks do not match. */
-  record(logId: LogId, counter: number, view?: ReadView): Promise<ThreadRecord>
+  record(chain: ChainKey, counter: number, view?: ReadView): Promise<ThreadRecord>
+  /** The record of a log that has this id, whichever chain it is in. Throws as `record`, and RECORD_NOT_FOUND. */
+  recordOf(place: RecordPlace, view?: ReadView): Promise<ThreadRecord>
   /** Resolves when every batch prepared so far is stored. */
   settled(): Promise<void>
   /** Gives the thread up; it is not folded any more. */

@@ -1,11 +1,11 @@
 import type { CID } from 'multiformats/cid'
 import { ThreadsError } from '../core/errors.ts'
-import type { LogId } from '../core/peer-id.ts'
 import type { RecordBlocks } from '../core/record.ts'
 import type { Batch, Change, Commit, HeadMove } from '../store/commit.ts'
 import type { Committer } from '../store/committer.ts'
 import type { Operation, ReadView } from '../store/ordered-store.ts'
 import { recordBytes } from './append.ts'
+import type { ChainKey } from './chain-key.ts'
 import {
   encodeLogRow,
   encodeRecordRow,
@@ -36,9 +36,9 @@ export class ThreadDraft {
   readonly #changes: Change[] = []
   readonly #records: NewRecord[] = []
   readonly #heads = new Map<number, { from: number; to: number }>()
-  readonly #touchedLogs = new Set<LogId>()
+  readonly #touchedLogs = new Set<ChainKey>()
   /** The logs of `state`, once they are this draft's own copy. */
-  #logs: Map<LogId, LogState> | undefined
+  #logs: Map<ChainKey, LogState> | undefined
   #threadTouched = false
   /** Of all logs; known once it was asked for. */
   #lastLogNumber: number | undefined
@@ -52,7 +52,7 @@ export class ThreadDraft {
     this.view = committer.view(state.number)
   }
 
-  log(id: LogId): LogState {
+  log(id: ChainKey): LogState {
     const log = this.state.logs.get(id)
     if (log === undefined) throw new ThreadsError('LOG_NOT_FOUND', 'log not found')
     return log
@@ -72,13 +72,13 @@ export class ThreadDraft {
   }
 
   setLog(log: LogState): void {
-    const before = this.state.logs.get(log.id)
+    const before = this.state.logs.get(log.chain)
     if (this.#logs === undefined) {
       this.#logs = new Map(this.state.logs)
       this.state = { ...this.state, logs: this.#logs }
     }
-    this.#logs.set(log.id, log)
-    this.#touchedLogs.add(log.id)
+    this.#logs.set(log.chain, log)
+    this.#touchedLogs.add(log.chain)
     const bytes = this.state.bytes + log.bytes - (before?.bytes ?? 0)
     if (bytes !== this.state.bytes) this.state = { ...this.state, bytes }
     this.#noteTime(log.cursor.time, before?.cursor.time ?? 0n)
@@ -101,15 +101,31 @@ export class ThreadDraft {
   }
 
   /** Adds the record after the log's head and moves the head. */
-  addRecord(id: LogId, cid: CID, blocks: RecordBlocks): number {
+  addRecord(id: ChainKey, cid: CID, blocks: RecordBlocks): number {
     const log = this.log(id)
     const counter = log.head.counter + 1
     this.#records.push({ log: log.number, counter, cid, blocks })
     const move = this.#heads.get(log.number)
     if (move === undefined) this.#heads.set(log.number, { from: counter - 1, to: counter })
     else move.to = counter
-    this.setLog({ ...log, head: { counter, cid }, bytes: log.bytes + recordBytes(blocks) })
+    this.setLog({ ...log, head: { counter, cid }, attestation: undefined, bytes: log.bytes + recordBytes(blocks) })
     return counter
+  }
+
+  /** Takes the last record of a chain out, which has this id. To be called before records are added. */
+  removeHead(id: ChainKey, { cid, prev, blocks }: { cid: CID; prev?: CID; blocks: RecordBlocks }): void {
+    const log = this.log(id)
+    const { counter } = log.head
+    const place = [this.state.number, log.number, counter] as const
+    this.operations([
+      { type: 'del', key: recordIdKey(cid, ...place) },
+      { type: 'del', key: recordRowKey(...place) },
+    ])
+    // A second envelope of a record has the events of the first; only first records differ in them.
+    const { time } = log.cursor
+    const cursor = log.cursor.counter < counter ? log.cursor : { counter: counter - 1, time: counter === 1 ? 0n : time }
+    const bytes = log.bytes - recordBytes(blocks)
+    this.setLog({ ...log, head: { counter: counter - 1, cid: prev }, attestation: undefined, cursor, bytes })
   }
 
   /**
@@ -153,7 +169,7 @@ export class ThreadDraft {
 
 const NOTHING = new Uint8Array(0)
 
-function latestTimeOf(logs: ReadonlyMap<LogId, LogState>): bigint {
+function latestTimeOf(logs: ReadonlyMap<ChainKey, LogState>): bigint {
   let latest = 0n
   for (const { cursor } of logs.values()) if (cursor.time > latest) latest = cursor.time
   return latest

@@ -6,6 +6,7 @@ import type { SymmetricKey } from '../core/symmetric.ts'
 import type { ThreadId } from '../core/thread-id.ts'
 import type { Journal } from '../store/journal.ts'
 import { recordBytes } from './append.ts'
+import { mainChains } from './chains.ts'
 import { mergeLog } from './merge-log.ts'
 import { storeNewThread } from './new-thread.ts'
 import type { ResolvedNetOptions } from './options.ts'
@@ -62,7 +63,7 @@ export class HostReplica implements Replica {
   }
 
   logs(threadId: ThreadId): PeerLog[] {
-    return [...this.#get(threadId).logs.values()].map(peerLog)
+    return mainChains(this.#get(threadId)).map(peerLog)
   }
 
   log(threadId: ThreadId, logId: LogId): PeerLog | undefined {
@@ -75,7 +76,7 @@ export class HostReplica implements Replica {
     if (state === undefined) return { addresses: 0n, heads: 0n }
     const known = this.#edges.get(state)
     if (known !== undefined) return known
-    const logs = [...state.logs.values()]
+    const logs = mainChains(state)
     const addresses = addressesEdge(logs.flatMap((log) => log.addresses.map((address) => ({ logId: log.id, address }))))
     const heads = headsEdge(
       logs.flatMap((log) => (log.head.cid === undefined ? [] : [{ logId: log.id, head: log.head.cid }])),

@@ -14,7 +14,7 @@ import { mergeLog, refuseTooManyLogs } from './merge-log.ts'
 import { storeNewThread } from './new-thread.ts'
 import type { ResolvedNetOptions } from './options.ts'
 import type { PeerLog } from './replica.ts'
-import type { LogState, ThreadState } from './rows.ts'
+import { emptyLog, type LogState, type ThreadState } from './rows.ts'
 import type { ThreadEntry } from './thread-entry.ts'
 import type { Threads } from './threads.ts'
 import type { Writer } from './writer.ts'
@@ -90,18 +90,11 @@ export class Membership {
     const log = draft.state.logs.get(id)
     if (log === undefined) refuseTooManyLogs(draft, this.#options)
     draft.setLog({
-      number: log?.number ?? draft.nextLogNumber(),
-      id,
-      publicKey: publicPart(key),
+      ...(log ?? emptyLog(draft.nextLogNumber(), publicPart(key))),
       privateKey: 'sign' in key ? key : undefined,
       managed: true,
       addresses: this.#withOwnAddress(log?.addresses ?? []),
-      head: log?.head ?? { counter: 0, cid: undefined },
-      cursor: log?.cursor ?? { counter: 0, time: 0n },
       unpulled: brought && this.#hasPeers(draft),
-      retired: log?.retired ?? false,
-      bytes: log?.bytes ?? 0,
-      row: log?.row ?? {},
     })
     draft.setThread({ writers: new Map(draft.state.writers).set(this.writerOf(caller), id) })
     return draft.log(id)

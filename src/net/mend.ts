@@ -25,11 +25,18 @@ export async function cutLog(
   const cid = row && cidOf(decodeRecordRow(row).recordNode)
   // Only the owner knows the time of that record. It folds nothing before it has made its rows anew, and the time right.
   const cursor = { ...log.cursor, counter: Math.min(log.cursor.counter, counter) }
-  const cut = { ...log, head: { counter, cid }, cursor, retired: log.retired || retire }
+  const attestation = counter === log.head.counter ? log.attestation : undefined
+  const cut = { ...log, head: { counter, cid }, attestation, cursor, retired: log.retired || retire }
   // The head first: what is behind it is found again by this.
   await store.mend([{ type: 'put', key: logRowKey(thread, log.number), value: encodeLogRow(cut) }])
   await removeRecords(store, recordRowRange(thread, log.number, counter + 1))
   return cut
+}
+
+/** Removes a log, or a branch of one. */
+export async function removeLog(store: Mendable, thread: number, log: number): Promise<void> {
+  await removeRecords(store, recordRowRange(thread, log, 1))
+  await store.mend([{ type: 'del', key: logRowKey(thread, log) }])
 }
 
 /** Removes records with the rows that find them by id. */

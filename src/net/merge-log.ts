@@ -4,6 +4,8 @@ import { peerIdOf } from '../core/peer-id.ts'
 import type { ThreadDraft } from './draft.ts'
 import type { ResolvedNetOptions } from './options.ts'
 import type { PeerLog } from './replica.ts'
+import { emptyLog } from './rows.ts'
+import { attestationOf, keepAttestation } from './vouch.ts'
 
 export type LogLimits = Pick<ResolvedNetOptions, 'maxLogs' | 'maxLogAddresses'>
 
@@ -17,32 +19,21 @@ export function mergeLog(draft: ThreadDraft, log: PeerLog, limits: LogLimits): v
   if (known !== undefined) {
     const merged = mergeAddresses(known.addresses, addresses, limits)
     if (merged.length > known.addresses.length) draft.setLog({ ...known, addresses: merged })
+    keepAttestation(draft, log.id, attestationOf(log))
     return
   }
   if (log.publicKey === undefined || peerIdOf(log.publicKey) !== log.id) {
     throw new ThreadsError('INVALID_KEY', "log ID doesn't provided match public key")
   }
   refuseTooManyLogs(draft, limits)
-  draft.setLog({
-    number: draft.nextLogNumber(),
-    id: log.id,
-    publicKey: log.publicKey,
-    privateKey: undefined,
-    managed: false,
-    addresses: mergeAddresses([], addresses, limits),
-    head: { counter: 0, cid: undefined },
-    cursor: { counter: 0, time: 0n },
-    unpulled: false,
-    retired: false,
-    bytes: 0,
-    row: {},
-  })
+  const empty = emptyLog(draft.nextLogNumber(), log.publicKey)
+  draft.setLog({ ...empty, addresses: mergeAddresses([], addresses, limits) })
 }
 
-/** Throws TOO_LARGE if the thread can take no further log. */
+/** Throws TOO_LARGE if the thread can take no further log or branch. */
 export function refuseTooManyLogs(draft: ThreadDraft, { maxLogs }: LogLimits): void {
   if (draft.state.logs.size < maxLogs) return
-  throw new ThreadsError('TOO_LARGE', `the thread has ${maxLogs} logs already, no more are taken`)
+  throw new ThreadsError('TOO_LARGE', `the thread has ${maxLogs} logs and branches already, no more are taken`)
 }
 
 /** The addresses held stay; of the others there are as many as the limit leaves room for. */

@@ -16,6 +16,7 @@ import type { Commit } from '../store/commit.ts'
 import type { HostStore } from '../store/host-store.ts'
 import type { Journal } from '../store/journal.ts'
 import type { App, OwnedThread, ThreadRecord } from './app.ts'
+import { mainChains } from './chains.ts'
 import { deleteThreadRows } from './deletion.ts'
 import type { ThreadDraft } from './draft.ts'
 import { FirstPulls } from './first-pulls.ts'
@@ -230,6 +231,7 @@ class HostNet implements Net {
     }
     const receipt = await this.#receiver.receive(entry, { logId, records: [blocks] })
     if (receipt.gap) throw new ThreadsError('BROKEN_CHAIN', 'the record before this one is not here; add it first')
+    if (receipt.dropped) throw new ThreadsError('BROKEN_CHAIN', `log ${logId} has another record at this position`)
   }
 
   async getRecord(id: ThreadId, cid: CID, _options: CallerOptions = {}): Promise<ThreadRecord> {
@@ -375,7 +377,7 @@ class HostNet implements Net {
     return {
       id: stored.id,
       key: stored.key,
-      logs: [...stored.logs.values()],
+      logs: mainChains(stored),
       addresses: this.hostAddresses().map((address) => threadAddress(address, this.hostId, stored.id)),
     }
   }

@@ -6,8 +6,9 @@ import type { HostStore } from '../store/host-store.ts'
 import type { Commit } from '../store/commit.ts'
 import type { ReadView } from '../store/ordered-store.ts'
 import { ThreadsError } from '../core/errors.ts'
-import type { Cursor, Draft, OwnedThread, ThreadRecord, WaitingLog } from './app.ts'
+import type { BranchPoint, Cursor, Draft, OwnedThread, RecordPlace, ThreadRecord, WaitingLog } from './app.ts'
 import { prepareRecord } from './append.ts'
+import type { ChainKey } from './chain-key.ts'
 import type { ThreadDraft } from './draft.ts'
 import type { FirstPulls } from './first-pulls.ts'
 import type { Membership } from './membership.ts'
@@ -55,8 +56,13 @@ export class ThreadOwner implements OwnedThread {
     return this.#entry.prepared.stale
   }
 
-  cursors(): ReadonlyMap<LogId, Cursor> {
-    return new Map([...this.#entry.prepared.logs.values()].map(({ id, cursor }) => [id, cursor]))
+  cursors(): ReadonlyMap<ChainKey, Cursor> {
+    return new Map([...this.#entry.prepared.logs.values()].map(({ chain, cursor }) => [chain, cursor]))
+  }
+
+  branches(): ReadonlyMap<ChainKey, BranchPoint> {
+    const logs = [...this.#entry.prepared.logs.values()]
+    return new Map(logs.flatMap(({ chain, branch }) => (branch === undefined ? [] : [[chain, branch]])))
   }
 
   ownLogs(): ReadonlySet<LogId> {
@@ -73,11 +79,11 @@ export class ThreadOwner implements OwnedThread {
   waiting(): WaitingLog[] {
     const { stored, waits } = this.#entry
     const waiting: WaitingLog[] = []
-    for (const { id, cursor, head } of stored.logs.values()) {
-      const wait = cursor.counter < head.counter ? waits.find(id) : undefined
+    for (const { id: logId, chain, cursor, head } of stored.logs.values()) {
+      const wait = cursor.counter < head.counter ? waits.find(chain) : undefined
       if (wait === undefined) continue
       const { reason, sinceMs } = wait
-      waiting.push({ logId: id, counter: cursor.counter + 1, head: head.counter, reason, sinceMs })
+      waiting.push({ logId, chain, counter: cursor.counter + 1, head: head.counter, reason, sinceMs })
     }
     return waiting
   }
@@ -86,11 +92,15 @@ export class ThreadOwner implements OwnedThread {
     return this.#components.writer.resume(this.#entry)
   }
 
-  record(logId: LogId, counter: number, view?: ReadView): Promise<ThreadRecord> {
+  record(chain: ChainKey, counter: number, view?: ReadView): Promise<ThreadRecord> {
     const { prepared } = this.#entry
-    const log = prepared.logs.get(logId)
+    const log = prepared.logs.get(chain)
     if (log === undefined) throw new ThreadsError('LOG_NOT_FOUND', 'log not found')
     return new RecordReader(view ?? this.reads).at(prepared, log, counter)
+  }
+
+  recordOf(place: RecordPlace, view?: ReadView): Promise<ThreadRecord> {
+    return new RecordReader(view ?? this.reads).recordOf(this.#entry.prepared, place)
   }
 
   settled(): Promise<void> {
@@ -143,7 +153,7 @@ class OwnerDraft implements Draft {
     this.#draft.setLog({ ...log, cursor, retired: log.retired || log.privateKey !== undefined })
   }
 
-  rebuilt(cursors: ReadonlyMap<LogId, Cursor>): void {
+  rebuilt(cursors: ReadonlyMap<ChainKey, Cursor>): void {
     for (const [id, cursor] of cursors) this.#draft.setLog({ ...this.#draft.log(id), cursor })
     this.#draft.setThread({ stale: false })
   }
@@ -164,7 +174,9 @@ class OwnerDraft implements Draft {
       throw logWaits(log.id, reason)
     }
     this.#draft.addRecord(log.id, prepared.cid, prepared.blocks)
-    const record = { ...prepared, threadId: this.#entry.id, logId: log.id, author, body }
+    const { id: logId, chain, head } = log
+    const prev = head.cid === undefined ? {} : { prev: head.cid }
+    const record = { ...prepared, ...prev, threadId: this.#entry.id, logId, chain, author, body }
     if (owned) await writer.fold(this.#entry, this.#draft, { records: [record], local: true })
     return record
   }

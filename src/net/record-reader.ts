@@ -1,12 +1,14 @@
 import type { CID } from 'multiformats/cid'
+import { equalBytes } from '../core/bytes.ts'
 import { ThreadsError } from '../core/errors.ts'
 import { openBody } from '../core/event-block.ts'
 import { type Identity, identityOf } from '../core/identity.ts'
 import { decodePublicKey } from '../core/keys.ts'
 import { checkLinks, openRecord, type Record, type RecordBlocks } from '../core/record.ts'
 import type { ReadView } from '../store/ordered-store.ts'
-import type { ThreadRecord } from './app.ts'
+import type { RecordPlace, ThreadRecord } from './app.ts'
 import { recordBytes } from './append.ts'
+import { branchesOf, type Place } from './chains.ts'
 import {
   decodeRecordRow,
   type LogState,
@@ -64,15 +66,33 @@ export class RecordReader {
   }
 
   /** Where a record stands, if it is here. */
-  async find(thread: ThreadState, cid: CID): Promise<{ log: LogState; counter: number } | undefined> {
-    for await (const [key] of this.#reads.entries(recordIdRange(cid, thread.number))) {
-      const { log: number, counter } = readRecordIdKey(key)
-      const log = logOfNumber(thread, number)
-      if (log === undefined) continue
+  async find(thread: ThreadState, cid: CID): Promise<Place | undefined> {
+    for await (const { log, counter } of this.#placesOf(thread, cid.multihash.digest)) {
       const found = await this.at(thread, log, counter)
       if (found.cid.equals(cid)) return { log, counter }
     }
     return undefined
+  }
+
+  /** See `OwnedThread.recordOf`. */
+  async recordOf(thread: ThreadState, { logId, counter, digest }: RecordPlace): Promise<ThreadRecord> {
+    const main = thread.logs.get(logId)
+    if (main !== undefined && branchesOf(thread, logId).length === 0) return this.at(thread, main, counter)
+    for await (const place of this.#placesOf(thread, digest)) {
+      if (place.log.id !== logId || place.counter !== counter) continue
+      const found = await this.at(thread, place.log, counter)
+      if (equalBytes(found.cid.multihash.digest, digest)) return found
+    }
+    throw new ThreadsError('RECORD_NOT_FOUND', `log ${logId} has no such record ${counter} here`)
+  }
+
+  /** Where a record may be that has this digest. */
+  async *#placesOf(thread: ThreadState, digest: Uint8Array): AsyncGenerator<Place> {
+    for await (const [key] of this.#reads.entries(recordIdRange(digest, thread.number))) {
+      const { log: number, counter } = readRecordIdKey(key)
+      const log = logOfNumber(thread, number)
+      if (log !== undefined) yield { log, counter }
+    }
   }
 }
 
@@ -103,8 +123,10 @@ export function threadRecord(
   return {
     threadId: thread.id,
     logId: log.id,
+    chain: log.chain,
     counter,
     cid: record.cid,
+    ...(record.prev === undefined ? {} : { prev: record.prev }),
     eventCid: record.block,
     author: authorOf(record),
     blocks,

@@ -12,7 +12,9 @@ import type { Logger } from '../core/logger.ts'
 import type { HostStore } from '../store/host-store.ts'
 import { KeyReader, rowRange } from '../store/key-codec.ts'
 import type { Operation, ReadView } from '../store/ordered-store.ts'
-import { cutLog, logsWithRecords, removeRecords, removeThreadRows, threadsWithRows } from './mend.ts'
+import type { ChainKey } from './chain-key.ts'
+import { baseOf } from './chains.ts'
+import { cutLog, logsWithRecords, removeLog, removeRecords, removeThreadRows, threadsWithRows } from './mend.ts'
 import { decodeLogRow, decodeThreadRow, encodeThreadRow, type LogState, readRecordKey, recordRowRange } from './rows.ts'
 import { decodeRecordRow, recordRowSeq, type ThreadRow, threadRowKey } from './rows.ts'
 
@@ -61,22 +63,32 @@ class Repair {
     for (const log of await logsWithRecords(reads, thread.number)) {
       if (!numbers.has(log)) await removeRecords(this.#store, recordRowRange(thread.number, log, 1))
     }
-    for (const log of logs) await this.#repairLog(thread, log)
+    const ends = new Map<ChainKey, number>()
+    // In order of number, in which a branch comes after the chain it parts from.
+    for (const log of logs) ends.set(log.chain, await this.#repairLog(thread, log, ends))
     const ids = new Set(logs.map(({ id }) => id))
     const writers = new Map([...thread.writers].filter(([, id]) => ids.has(id)))
     const mended = { ...thread, writers, stale: thread.stale || thread.appData !== undefined }
     await this.#store.mend([putThread(mended)])
   }
 
-  async #repairLog(thread: ThreadRow, log: LogState): Promise<void> {
-    const { counter, seq, holed } = await lastBeforeHole(this.#store.reads, thread.number, log.number)
+  /** Answers the counter of its last record; `ends` has those of the chains before it. */
+  async #repairLog(thread: ThreadRow, log: LogState, ends: ReadonlyMap<ChainKey, number>): Promise<number> {
+    const { counter, seq, holed } = await lastBeforeHole(this.#store.reads, thread.number, log)
+    const { branch } = log
+    if (branch !== undefined && (counter === branch.base || (ends.get(branch.parent) ?? -1) < branch.base)) {
+      this.#logger.error({ thread: thread.id, log: log.id, from: branch.base }, 'a branch of a log is lost')
+      await removeLog(this.#store, thread.number, log.number)
+      return 0
+    }
     const isWhole = !holed && counter === log.head.counter
     const isOwn = log.privateKey !== undefined || log.managed
     const retire = isOwn && !(isWhole && seq >= this.#completeFrom)
-    if (isWhole && (!retire || log.retired)) return
+    if (isWhole && (!retire || log.retired)) return counter
     const fields = { thread: thread.id, log: log.id, from: log.head.counter, to: counter, retired: retire }
     this.#logger.error(fields, isWhole ? 'a log of this host may lack its end' : 'records of a log are lost')
     await cutLog(this.#store, { thread: thread.number, log }, { counter, retire })
+    return counter
   }
 }
 
@@ -98,10 +110,10 @@ function putThread(thread: ThreadRow): Operation {
 async function lastBeforeHole(
   reads: ReadView,
   thread: number,
-  log: number,
+  log: LogState,
 ): Promise<{ counter: number; seq: number; holed: boolean }> {
-  let last = { counter: 0, seq: 0 }
-  for await (const [key, value] of reads.entries(rowRange('r', thread, log))) {
+  let last = { counter: baseOf(log), seq: 0 }
+  for await (const [key, value] of reads.entries(rowRange('r', thread, log.number))) {
     const { counter } = readRecordKey(key)
     if (counter !== last.counter + 1 || !isReadable(value)) return { ...last, holed: true }
     last = { counter, seq: recordRowSeq(value) }

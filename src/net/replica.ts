@@ -14,6 +14,14 @@ export interface PeerLog {
   readonly addresses: readonly Address[]
   readonly head: CID | undefined
   readonly counter: number
+  /** Signature of the log's key over the head: see `core/attestation.ts`. */
+  readonly attestation?: Uint8Array | undefined
+}
+
+/** A signature with which a log's key says that a record is the newest of the log: see `core/attestation.ts`. */
+export interface Attestation {
+  readonly head: CID
+  readonly signature: Uint8Array
 }
 
 /** Hashes over what a host holds of a thread; 0n for nothing. */
@@ -29,6 +37,8 @@ export interface ReceivedRun {
   readonly records: readonly RecordBlocks[]
   /** 1-based position of the first record if the peer said so; checked by `prev` all the same. */
   readonly firstCounter?: number
+  /** Of the last record, as the peer sent it; one that does not hold is passed over. */
+  readonly attestation?: Attestation | undefined
   readonly from: PeerId
 }
 
@@ -39,6 +49,8 @@ export interface Receipt {
   readonly counter: number
   /** The run begins after our head: what lies between must be pulled. */
   readonly gap: boolean
+  /** Another record is held in the place of the first that is new, and nothing vouches for this one. */
+  readonly dropped?: boolean
 }
 
 /** Hears of threads. */

@@ -13,20 +13,26 @@ import type { RecordBlocks } from '../core/record.ts'
 import { type ThreadId, threadIdFromBytes, threadIdToBytes } from '../core/thread-id.ts'
 import type { ThreadKey } from '../core/thread-key.ts'
 import { KeyReader, rowKey, rowRange } from '../store/key-codec.ts'
-import type { Cursor } from './app.ts'
+import type { BranchPoint, Cursor } from './app.ts'
+import { branchKey, type ChainKey } from './chain-key.ts'
 import type { Head } from './index.ts'
 
 type Row = Record<string, unknown>
 
+/** A log by its main chain, or a branch of one: see `chains.ts`. */
 export interface LogState {
   readonly number: number
   readonly id: LogId
+  readonly chain: ChainKey
+  readonly branch: BranchPoint | undefined
   readonly publicKey: PublicKey
   readonly privateKey: PrivateKey | undefined
   /** Written by a client of this host, with a key held here or by the client. */
   readonly managed: boolean
   readonly addresses: readonly Address[]
   readonly head: Head
+  /** The signature with which the log's key vouches for the head, as far as one is known. */
+  readonly attestation: Uint8Array | undefined
   readonly cursor: Cursor
   /** The private key came from a client: the log may be longer elsewhere, so it is written only after a pull. */
   readonly unpulled: boolean
@@ -48,7 +54,8 @@ export interface ThreadState {
   readonly keptFor: PeerId | undefined
   /** Which log each identity writes. */
   readonly writers: ReadonlyMap<Identity, LogId>
-  readonly logs: ReadonlyMap<LogId, LogState>
+  /** Logs and their branches. */
+  readonly logs: ReadonlyMap<ChainKey, LogState>
   /** Largest time of the cursors of all logs, in ns. */
   readonly latestTime: bigint
   /** Bytes of the records of all logs. */
@@ -64,10 +71,32 @@ export interface ThreadState {
   readonly row: Row
 }
 
+/** A log of which nothing is here yet. */
+export function emptyLog(number: number, publicKey: PublicKey): LogState {
+  const id = peerIdOf(publicKey)
+  return {
+    number,
+    id,
+    chain: id,
+    branch: undefined,
+    publicKey,
+    privateKey: undefined,
+    managed: false,
+    addresses: [],
+    head: { counter: 0, cid: undefined },
+    attestation: undefined,
+    cursor: { counter: 0, time: 0n },
+    unpulled: false,
+    retired: false,
+    bytes: 0,
+    row: {},
+  }
+}
+
 export type ThreadRow = Omit<ThreadState, 'logs' | 'latestTime' | 'bytes' | 'peers'>
 
 /** A thread with these logs. They must not be changed once it is asked for its peers. */
-export function threadOf(thread: ThreadRow, logs: ReadonlyMap<LogId, LogState>): ThreadState {
+export function threadOf(thread: ThreadRow, logs: ReadonlyMap<ChainKey, LogState>): ThreadState {
   let latestTime = 0n
   let bytes = 0
   for (const log of logs.values()) {
@@ -83,7 +112,7 @@ export function logOfNumber({ logs }: Pick<ThreadState, 'logs'>, number: number)
 }
 
 /** The peers named in logs, made out when first asked for: most states differ from the one before in no address. */
-export function lazyPeers(logs: ReadonlyMap<LogId, LogState>): () => ReadonlySet<PeerId> {
+export function lazyPeers(logs: ReadonlyMap<ChainKey, LogState>): () => ReadonlySet<PeerId> {
   let peers: Set<PeerId> | undefined
   return () => {
     if (peers === undefined) {
@@ -172,10 +201,12 @@ export function encodeLogRow(log: LogState): Uint8Array {
     addresses: log.addresses.map((address) => addressToBytes(address)),
     head: log.head.cid?.bytes ?? null,
     counter: log.head.counter,
+    attestation: log.attestation ?? null,
     cursor: log.cursor.counter,
     cursorTime: log.cursor.time,
     unpulled: log.unpulled,
     retired: log.retired,
+    branch: log.branch === undefined ? null : { parent: log.branch.parent, base: log.branch.base },
     bytes: log.bytes,
   })
 }
@@ -194,17 +225,24 @@ export function decodeLogRow(log: number, value: Uint8Array): LogState {
       cursorTime: number | bigint
       unpulled?: boolean
       retired?: boolean
+      attestation?: Uint8Array | null
+      branch?: BranchPoint | null
       bytes?: number
     }
     const publicKey = decodePublicKey(row.publicKey)
+    const id = peerIdOf(publicKey)
+    const branch = row.branch ?? undefined
     return {
       number: log,
-      id: peerIdOf(publicKey),
+      id,
+      chain: branch === undefined ? id : branchKey(id, log),
+      branch,
       publicKey,
       privateKey: row.privateKey === null ? undefined : decodePrivateKey(row.privateKey),
       managed: row.managed,
       addresses: row.addresses.map((address) => addressFromBytes(address)),
       head: { counter: row.counter, cid: row.head === null ? undefined : CID.decode(row.head) },
+      attestation: row.attestation ?? undefined,
       cursor: { counter: row.cursor, time: BigInt(row.cursorTime) },
       unpulled: row.unpulled === true,
       retired: row.retired === true,
@@ -278,8 +316,9 @@ export function recordIdKey(cid: CID, thread: number, log: number, counter: numb
   return rowKey('c', cid.multihash.digest.subarray(0, CID_PREFIX_BYTES), thread, log, counter)
 }
 
-export function recordIdRange(cid: CID, thread: number): { gte: Uint8Array; lt: Uint8Array } {
-  return rowRange('c', cid.multihash.digest.subarray(0, CID_PREFIX_BYTES), thread)
+/** `digest`: of the CID. */
+export function recordIdRange(digest: Uint8Array, thread: number): { gte: Uint8Array; lt: Uint8Array } {
+  return rowRange('c', digest.subarray(0, CID_PREFIX_BYTES), thread)
 }
 
 /** Where the record of a `recordIdKey` stands. */

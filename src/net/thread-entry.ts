@@ -1,7 +1,8 @@
-import type { LogId, PeerId } from '../core/peer-id.ts'
+import type { PeerId } from '../core/peer-id.ts'
 import type { ThreadId } from '../core/thread-id.ts'
 import { Mutex } from '../util/mutex.ts'
 import type { App } from './app.ts'
+import type { ChainKey } from './chain-key.ts'
 import type { ThreadState } from './rows.ts'
 import { Waits } from './waits.ts'
 
@@ -20,7 +21,7 @@ export class ThreadEntry {
   /** Logs whose cursor stands before their head, and what for. */
   readonly waits: Waits = new Waits()
   /** Logs that could not be folded, and how many of their records are tried together next. */
-  readonly careful: Map<LogId, number> = new Map()
+  readonly careful: Map<ChainKey, number> = new Map()
   cancelWait: (() => void) | undefined
   readonly #proven = new Set<PeerId>()
   #stored: ThreadState
@@ -55,7 +56,7 @@ export class ThreadEntry {
     const logs = new Map(stored.logs)
     for (const log of stored.logs.values()) {
       if (log.privateKey === undefined) continue
-      logs.set(log.id, { ...log, head: synced.logs.get(log.id)?.head ?? { counter: 0, cid: undefined } })
+      logs.set(log.chain, { ...log, head: synced.logs.get(log.chain)?.head ?? { counter: 0, cid: undefined } })
     }
     this.#told = { stored, synced, state: { ...stored, logs } }
     return this.#told.state

@@ -1,8 +1,8 @@
 import { ThreadsError } from '../core/errors.ts'
-import type { LogId } from '../core/peer-id.ts'
 import type { ThreadId } from '../core/thread-id.ts'
 import { KeyReader, rowKey, rowRange } from '../store/key-codec.ts'
 import type { Operation, ReadView } from '../store/ordered-store.ts'
+import type { ChainKey } from './chain-key.ts'
 import type { ThreadWatcher } from './replica.ts'
 import { decodeLogRow, decodeThreadRow, type LogState, type ThreadState, threadOf } from './rows.ts'
 import { ThreadEntry } from './thread-entry.ts'
@@ -53,14 +53,14 @@ export class Threads {
     return deleting
   }
 
-  async #loadLogs(): Promise<Map<number, Map<LogId, LogState>>> {
-    const logs = new Map<number, Map<LogId, LogState>>()
+  async #loadLogs(): Promise<Map<number, Map<ChainKey, LogState>>> {
+    const logs = new Map<number, Map<ChainKey, LogState>>()
     for await (const [key, value] of this.#reads.entries(rowRange('l'))) {
       const parts = new KeyReader(key)
       const thread = parts.number()
       const log = decodeLogRow(parts.number(), value)
-      const ofThread = logs.get(thread) ?? new Map<LogId, LogState>()
-      logs.set(thread, ofThread.set(log.id, log))
+      const ofThread = logs.get(thread) ?? new Map<ChainKey, LogState>()
+      logs.set(thread, ofThread.set(log.chain, log))
     }
     return logs
   }

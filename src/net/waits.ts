@@ -1,8 +1,8 @@
 import type { Clock } from '../core/clock.ts'
 import type { Logger } from '../core/logger.ts'
-import type { LogId } from '../core/peer-id.ts'
 import type { ThreadId } from '../core/thread-id.ts'
 import type { WaitReason } from './app.ts'
+import type { ChainKey } from './chain-key.ts'
 
 export interface Wait {
   readonly reason: WaitReason
@@ -17,21 +17,21 @@ interface NotedWait extends Wait {
 
 /** The logs of a thread whose cursors stand before their heads, and what for. */
 export class Waits {
-  readonly #waits = new Map<LogId, NotedWait>()
+  readonly #waits = new Map<ChainKey, NotedWait>()
 
   get size(): number {
     return this.#waits.size
   }
 
-  has(id: LogId): boolean {
+  has(id: ChainKey): boolean {
     return this.#waits.has(id)
   }
 
-  get(id: LogId): WaitReason | undefined {
+  get(id: ChainKey): WaitReason | undefined {
     return this.#waits.get(id)?.reason
   }
 
-  find(id: LogId): Wait | undefined {
+  find(id: ChainKey): Wait | undefined {
     return this.#waits.get(id)
   }
 
@@ -39,7 +39,7 @@ export class Waits {
     for (const { reason } of this.#waits.values()) yield reason
   }
 
-  set(id: LogId, reason: WaitReason, nowMs: number): NotedWait {
+  set(id: ChainKey, reason: WaitReason, nowMs: number): NotedWait {
     const before = this.#waits.get(id)
     const same = before?.reason.kind === reason.kind
     const wait = { reason, sinceMs: same ? before.sinceMs : nowMs, told: same && before.told }
@@ -48,7 +48,7 @@ export class Waits {
   }
 
   /** Answers the wait that ended. */
-  delete(id: LogId): NotedWait | undefined {
+  delete(id: ChainKey): NotedWait | undefined {
     const wait = this.#waits.get(id)
     this.#waits.delete(id)
     return wait
@@ -78,7 +78,7 @@ export class WaitLines {
   }
 
   /** The log waits, again or still. */
-  waits(waits: Waits, log: { thread: ThreadId; id: LogId }, reason: WaitReason): void {
+  waits(waits: Waits, log: { thread: ThreadId; id: ChainKey }, reason: WaitReason): void {
     const nowMs = this.#clock.nowMs()
     const wait = waits.set(log.id, reason, nowMs)
     if (wait.told || nowMs - wait.sinceMs < MOMENT_MS) return
@@ -87,7 +87,7 @@ export class WaitLines {
   }
 
   /** The log is folded again. */
-  goesOn(waits: Waits, log: { thread: ThreadId; id: LogId }): void {
+  goesOn(waits: Waits, log: { thread: ThreadId; id: ChainKey }): void {
     if (waits.delete(log.id)?.told === true) {
       this.#line('info', { thread: log.thread, log: log.id }, 'a log that waited goes on')
     }

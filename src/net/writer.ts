@@ -1,14 +1,15 @@
 import type { Clock } from '../core/clock.ts'
 import { hasCode, ThreadsError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
-import type { LogId } from '../core/peer-id.ts'
 import type { Commit } from '../store/commit.ts'
 import type { Committer } from '../store/committer.ts'
 import type { Journal } from '../store/journal.ts'
-import type { ThreadRecord, WaitReason } from './app.ts'
+import type { Cursor, ThreadRecord, WaitReason } from './app.ts'
+import type { ChainKey } from './chain-key.ts'
+import { baseOf } from './chains.ts'
 import { ThreadDraft } from './draft.ts'
 import { RecordReader } from './record-reader.ts'
-import type { LogState } from './rows.ts'
+import type { LogState, ThreadState } from './rows.ts'
 import type { ThreadEntry } from './thread-entry.ts'
 import { WaitLines } from './waits.ts'
 
@@ -33,6 +34,14 @@ export interface Written<T> {
   readonly result: T
   /** The stored batch; `undefined` if there was nothing to store. What the result rests on is stored then. */
   readonly stored: Promise<Commit | undefined>
+}
+
+export interface FoldOptions {
+  readonly records: readonly ThreadRecord[]
+  /** The records are written here. */
+  readonly local: boolean
+  /** See `FoldContext`. They must have been folded. */
+  readonly withdrawn?: readonly ThreadRecord[]
 }
 
 export interface WriteOptions {
@@ -77,21 +86,16 @@ export class Writer {
   }
 
   /** Folds records that were added to the draft, where their logs do not wait. */
-  async fold(
-    entry: ThreadEntry,
-    draft: ThreadDraft,
-    options: { records: readonly ThreadRecord[]; local: boolean },
-  ): Promise<void> {
+  async fold(entry: ThreadEntry, draft: ThreadDraft, options: FoldOptions): Promise<void> {
     const { app } = entry
-    const { key, logs } = draft.state
-    const { records, local } = options
-    if (app === undefined || records.length === 0) return
+    const { key } = draft.state
+    const { records, local, withdrawn = [] } = options
+    if (app === undefined || records.length + withdrawn.length === 0) return
     if (key.read === undefined) {
-      for (const record of records) this.#wait(entry, record.logId, { kind: 'read-key' })
+      for (const record of records) this.#wait(entry, record.chain, { kind: 'read-key' })
       return
     }
-    const cursors = new Map(records.flatMap(({ logId }) => logs.get(logId) ?? []).map((log) => [log.id, log.cursor]))
-    const outcome = await app.fold(records, { view: draft.view, cursors, local })
+    const outcome = await app.fold(records, { view: draft.view, cursors: cursorsOf(draft, records), local, withdrawn })
     draft.operations(outcome.operations)
     draft.changes(outcome.changes)
     for (const [id, cursor] of outcome.cursors) {
@@ -107,7 +111,7 @@ export class Writer {
     try {
       await this.fold(entry, draft, { records, local: false })
     } catch (error) {
-      this.#retryLater(entry, new Set(records.map((record) => record.logId)), {
+      this.#retryLater(entry, new Set(records.map((record) => record.chain)), {
         error,
         alone: records.length === 1,
       })
@@ -115,9 +119,9 @@ export class Writer {
   }
 
   /** Whether records added now after this log's head can be folded at once. */
-  foldsAtOnce(entry: ThreadEntry, draft: ThreadDraft, id: LogId): boolean {
+  foldsAtOnce(entry: ThreadEntry, draft: ThreadDraft, id: ChainKey): boolean {
     const log = draft.log(id)
-    return entry.app !== undefined && log.cursor.counter === log.head.counter
+    return entry.app !== undefined && log.cursor.counter === log.head.counter && canBegin(draft.state, log)
   }
 
   /** Folds what waits, run by run, until nothing moves. A log that cannot be folded keeps none of the others waiting. */
@@ -128,7 +132,7 @@ export class Writer {
       // Behind the write under way: it may leave a log that waits for what has just ended.
       const waiting = await entry.writer.run(async () => waitingLogs(entry))
       for (let at = 0; at < waiting.length; at += RESUME_LOGS) {
-        const ids = waiting.slice(at, at + RESUME_LOGS).map((log) => log.id)
+        const ids = waiting.slice(at, at + RESUME_LOGS).map((log) => log.chain)
         if (await this.#resumeLogs(entry, ids)) moved = true
       }
     }
@@ -138,13 +142,13 @@ export class Writer {
   resumeSoon(entry: ThreadEntry): void {
     for (const log of entry.prepared.logs.values()) {
       const waits = log.cursor.counter < log.head.counter
-      if (waits && !entry.waits.has(log.id)) this.#wait(entry, log.id, { kind: 'retry', alone: false })
+      if (waits && !entry.waits.has(log.chain)) this.#wait(entry, log.chain, { kind: 'retry', alone: false })
     }
     this.#scheduleResume(entry)
   }
 
   /** Folds the next records of some logs together; if that fails, of each alone. Answers whether a cursor moved. */
-  async #resumeLogs(entry: ThreadEntry, ids: readonly LogId[]): Promise<boolean> {
+  async #resumeLogs(entry: ThreadEntry, ids: readonly ChainKey[]): Promise<boolean> {
     const { result, stored } = await this.write(entry, async (draft): Promise<Resumed> => {
       const before = cursorSum(draft, ids)
       const counts = ids.map((id) => recordsToTry(entry, draft, id))
@@ -168,7 +172,7 @@ export class Writer {
     return moved
   }
 
-  #retryLater(entry: ThreadEntry, ids: Iterable<LogId>, { error, alone }: { error: unknown; alone: boolean }): void {
+  #retryLater(entry: ThreadEntry, ids: Iterable<ChainKey>, { error, alone }: { error: unknown; alone: boolean }): void {
     for (const id of ids) {
       const known = entry.waits.get(id)?.kind === 'retry'
       this.#components.logger[known ? 'debug' : 'error']({ thread: entry.id, log: id, error }, 'cannot fold a log')
@@ -177,7 +181,7 @@ export class Writer {
     this.#scheduleResume(entry)
   }
 
-  #wait(entry: ThreadEntry, id: LogId, reason: WaitReason): void {
+  #wait(entry: ThreadEntry, id: ChainKey, reason: WaitReason): void {
     this.#lines.waits(entry.waits, { thread: entry.id, id }, reason)
     if (isFailure(reason)) entry.careful.set(id, 1)
   }
@@ -220,10 +224,25 @@ export class Writer {
 }
 
 function waitingLogs({ prepared }: ThreadEntry): LogState[] {
-  return [...prepared.logs.values()].filter((log) => log.cursor.counter < log.head.counter)
+  const logs = [...prepared.logs.values()]
+  return logs.filter((log) => log.cursor.counter < log.head.counter && canBegin(prepared, log))
 }
 
-function cursorSum(draft: ThreadDraft, ids: readonly LogId[]): number {
+/** Whether what a branch parts from was folded: the times of its records depend on it. */
+function canBegin({ logs }: ThreadState, { branch }: LogState): boolean {
+  return branch === undefined || (logs.get(branch.parent)?.cursor.counter ?? 0) >= branch.base
+}
+
+function cursorsOf(draft: ThreadDraft, records: readonly ThreadRecord[]): Map<ChainKey, Cursor> {
+  const cursors = new Map<ChainKey, Cursor>()
+  for (const { chain } of records) {
+    const log = draft.log(chain)
+    if (log.branch === undefined || log.cursor.counter > baseOf(log)) cursors.set(chain, log.cursor)
+  }
+  return cursors
+}
+
+function cursorSum(draft: ThreadDraft, ids: readonly ChainKey[]): number {
   return ids.reduce((sum, id) => sum + draft.log(id).cursor.counter, 0)
 }
 
@@ -239,13 +258,13 @@ function isFailure({ kind }: WaitReason): boolean {
 }
 
 /** Where something failed among several records, fewer are tried together, until it is the first of them that fails. */
-function recordsToTry(entry: ThreadEntry, draft: ThreadDraft, id: LogId): number {
+function recordsToTry(entry: ThreadEntry, draft: ThreadDraft, id: ChainKey): number {
   const { cursor, head } = draft.log(id)
   return Math.min(head.counter - cursor.counter, entry.careful.get(id) ?? RESUME_RECORDS)
 }
 
 /** A log that was tried with care and did not fail: twice as many records next time. */
-function takeHeart(entry: ThreadEntry, id: LogId): void {
+function takeHeart(entry: ThreadEntry, id: ChainKey): void {
   const tried = entry.careful.get(id)
   const log = entry.prepared.logs.get(id)
   const reason = entry.waits.get(id)
@@ -256,7 +275,7 @@ function takeHeart(entry: ThreadEntry, id: LogId): void {
 }
 
 /** The next records of some logs whose cursors stand before their heads, at most so many of each. */
-async function nextRecords(draft: ThreadDraft, limits: ReadonlyMap<LogId, number>): Promise<ThreadRecord[]> {
+async function nextRecords(draft: ThreadDraft, limits: ReadonlyMap<ChainKey, number>): Promise<ThreadRecord[]> {
   const reader = new RecordReader(draft.view)
   const share = Math.ceil(RESUME_RECORDS / limits.size)
   const maxBytes = Math.ceil(RESUME_BYTES / limits.size)

@@ -1,14 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import type { CID } from 'multiformats/cid'
+import { attestHead } from '../../src/core/attestation.ts'
 import { type Address, peerAddress } from '../../src/core/address.ts'
 import { encode } from '../../src/core/cbor.ts'
 import type { Random } from '../../src/core/clock.ts'
 import { sealEvent } from '../../src/core/event-block.ts'
 import { generateKey, type PrivateKey } from '../../src/core/keys.ts'
 import { type LogId, type PeerId, peerIdOf } from '../../src/core/peer-id.ts'
-import { type RecordBlocks, sealRecord } from '../../src/core/record.ts'
+import { openRecord, type RecordBlocks, sealRecord } from '../../src/core/record.ts'
+import type { ThreadId } from '../../src/core/thread-id.ts'
 import { newThreadKey, type ThreadKey } from '../../src/core/thread-key.ts'
-import type { PeerLog } from '../../src/net/replica.ts'
+import type { Attestation, PeerLog } from '../../src/net/replica.ts'
 
 /** Bytes that compare as equal to those that were stored. */
 export const random: Random = (length) => new Uint8Array(randomBytes(length))
@@ -54,6 +56,21 @@ export class LogMaker {
       random: randomBytes,
     })
     return { cid, blocks: { recordNode, ...event } }
+  }
+
+  /** Another envelope of a record, as whoever has the service key can make it: with another author. */
+  envelope(of: MadeRecord, author: PrivateKey = generateKey(randomBytes)): MadeRecord {
+    const { service: serviceKey } = this.threadKey
+    const { block: event, prev } = openRecord(of.blocks.recordNode, serviceKey)
+    const link = prev === undefined ? {} : { prev }
+    const contents = { event, ...link, logKey: this.key, author: author.publicKey, serviceKey, random: randomBytes }
+    const { recordNode, cid } = sealRecord(contents)
+    return { cid, blocks: { ...of.blocks, recordNode } }
+  }
+
+  /** The log's key vouches for a record. */
+  attest(threadId: ThreadId, counter: number, { cid: head }: MadeRecord): Attestation {
+    return { head, signature: attestHead(this.key, { threadId, logId: this.id, counter, head }) }
   }
 
   /** The next records of the log. */

@@ -106,7 +106,7 @@ export class NotingApp implements App {
     this.contexts.push(context)
     this.folded.push(...records)
     const cursors = new Map(
-      records.map((record) => [record.logId, { counter: record.counter, time: this.timeOf(record) }]),
+      records.map((record) => [record.chain, { counter: record.counter, time: this.timeOf(record) }]),
     )
     return { operations: [], changes: [], cursors, waits: new Map() }
   }

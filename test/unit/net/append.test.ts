@@ -5,7 +5,7 @@ import { openBody } from '../../../src/core/event-block.ts'
 import { identityOf } from '../../../src/core/identity.ts'
 import { checkLinks, openRecord, verifyRecord } from '../../../src/core/record.ts'
 import { prepareRecord, recordBytes } from '../../../src/net/append.ts'
-import type { LogState } from '../../../src/net/rows.ts'
+import { emptyLog, type LogState } from '../../../src/net/rows.ts'
 import { LogMaker } from '../../support/log-maker.ts'
 
 const made = new LogMaker()
@@ -13,20 +13,7 @@ const author = identityOf(new LogMaker().key.publicKey)
 const body = encode({ name: 'Ada' })
 const options = { body, author, key: made.threadKey, maxRecordBytes: 1_000, random: randomBytes }
 
-const empty: LogState = {
-  number: 1,
-  id: made.id,
-  publicKey: made.key.publicKey,
-  privateKey: made.key,
-  managed: true,
-  addresses: [],
-  head: { counter: 0, cid: undefined },
-  cursor: { counter: 0, time: 0n },
-  unpulled: false,
-  retired: false,
-  bytes: 0,
-  row: {},
-}
+const empty: LogState = { ...emptyLog(1, made.key.publicKey), privateKey: made.key, managed: true }
 
 describe('the next record of a log', () => {
   it('is the first of an empty log, and follows the head of another', () => {

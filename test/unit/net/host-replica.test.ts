@@ -39,9 +39,9 @@ async function restartAfterWrites(): Promise<void> {
 }
 
 function ownLog(): LogId {
-  const [own] = core.entry(id).stored.logs.keys()
+  const [own] = core.entry(id).stored.logs.values()
   if (own === undefined) throw new Error('there is no log')
-  return own
+  return own.id
 }
 
 async function told(): Promise<unknown> {

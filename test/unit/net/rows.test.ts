@@ -31,11 +31,14 @@ function logState(changes: Partial<LogState> = {}): LogState {
   return {
     number: 7,
     id: made.id,
+    chain: made.id,
+    branch: undefined,
     publicKey: made.key.publicKey,
     privateKey: made.key,
     managed: true,
     addresses: [peerAddress(made.id)],
     head: { counter: 2, cid: head?.cid },
+    attestation: undefined,
     cursor: { counter: 1, time: 2n ** 63n - 1n },
     unpulled: true,
     retired: true,
@@ -188,7 +191,7 @@ describe('the row of a record', () => {
     if (cid === undefined) throw new Error('there is no record')
     const key = recordIdKey(cid, 1, 2, 300)
     expect(readRecordIdKey(key)).toEqual({ log: 2, counter: 300 })
-    const { gte, lt } = recordIdRange(cid, 1)
+    const { gte, lt } = recordIdRange(cid.multihash.digest, 1)
     expect(Buffer.compare(gte, key) <= 0 && Buffer.compare(key, lt) < 0).toBe(true)
     const ofOther = recordIdKey(cid, 2, 2, 300)
     expect(Buffer.compare(ofOther, lt) < 0 && Buffer.compare(gte, ofOther) <= 0).toBe(false)
