@@ -237,7 +237,7 @@ export interface WaitingRecord {
 }
 
 export interface ConflictOptions extends CallOptions {
-  /** 1 to 1,000, which is the default. A few more may come. */
+  /** 1 to 1,000, which is the default. A few more may come, or fewer if they are long. */
   limit?: number
   /** The `next` of the page before. */
   after?: Uint8Array
@@ -251,7 +251,7 @@ export interface ConflictPage {
 }
 
 export interface Conflict {
-  /** JSON. */
+  /** JSON; empty if it is longer than 64 KiB. */
   readonly value: string
   /** The first 1,000 documents that have the value, by id. */
   readonly ids: readonly string[]

@@ -7,6 +7,9 @@ import type * as pb from '../gen/threads.ts'
 import type { RpcContext } from '../service.ts'
 import { openDatabase } from './open.ts'
 
+/** A record may name 10,000. */
+const MAX_INSTANCES = 100
+
 export async function listRefusals(
   request: pb.ListRefusalsRequest,
   context: RpcContext,
@@ -37,7 +40,11 @@ function refusalMessage({ logId, counter, recordId, documents, ...refusal }: Ref
     time,
     code,
     reason,
-    instances: documents.map(({ collection, id }) => ({ collectionName: collection, instanceID: id })),
+    instances: documents.slice(0, MAX_INSTANCES).map(({ collection, id }) => ({
+      collectionName: collection,
+      instanceID: id,
+    })),
+    instanceCount: int64(documents.length),
     position,
   }
 }

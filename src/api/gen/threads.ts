@@ -368,8 +368,10 @@ export interface Refusal {
   code: string;
   /** For people. */
   reason: string;
-  /** What the record names; none if it is not well formed. */
+  /** What the record names, the first 100; none if it is not well formed. */
   instances: Refusal_Instance[];
+  /** How many it names. */
+  instanceCount: bigint;
   /** Its place among the refusals. */
   position: Uint8Array;
 }
@@ -433,7 +435,7 @@ export interface ListConflictsReply {
 }
 
 export interface ListConflictsReply_Conflict {
-  /** JSON. */
+  /** JSON. Empty if it is longer than 64 KiB. */
   value: Uint8Array;
   /** The first 1000 that have it and that the caller may see. */
   instanceIDs: string[];
@@ -4370,6 +4372,7 @@ function createBaseRefusal(): Refusal {
     code: "",
     reason: "",
     instances: [],
+    instanceCount: 0n,
     position: new Uint8Array(0),
   };
 }
@@ -4403,8 +4406,14 @@ export const Refusal: MessageFns<Refusal> = {
     for (const v of message.instances) {
       Refusal_Instance.encode(v!, writer.uint32(58).fork()).join();
     }
+    if (message.instanceCount !== 0n) {
+      if (BigInt.asIntN(64, message.instanceCount) !== message.instanceCount) {
+        throw new globalThis.Error("value provided for field message.instanceCount of type int64 too large");
+      }
+      writer.uint32(64).int64(message.instanceCount);
+    }
     if (message.position.length !== 0) {
-      writer.uint32(66).bytes(message.position);
+      writer.uint32(74).bytes(message.position);
     }
     return writer;
   },
@@ -4479,7 +4488,15 @@ export const Refusal: MessageFns<Refusal> = {
             continue;
           }
           case 8: {
-            if (tag !== 66) {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.instanceCount = reader.int64() as bigint;
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
               break;
             }
 
@@ -4510,6 +4527,9 @@ export const Refusal: MessageFns<Refusal> = {
     message.code = object.code ?? "";
     message.reason = object.reason ?? "";
     message.instances = object.instances?.map((e) => Refusal_Instance.fromPartial(e)) || [];
+    message.instanceCount = (object.instanceCount !== undefined && object.instanceCount !== null)
+      ? BigInt(object.instanceCount)
+      : 0n;
     message.position = object.position ?? new Uint8Array(0);
     return message;
   },

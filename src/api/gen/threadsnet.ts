@@ -168,10 +168,13 @@ export interface PeerStatus {
   failures: bigint;
   /** When it is called again, in milliseconds since 1970; 0 if it can be reached. */
   retryAtMs: bigint;
-  /** What it has not taken yet of the records written here: 1000 logs at most. */
+  /** Logs written here of which it lacks records, the first 100. */
   outstanding: OutstandingLog[];
-  /** Logs that do not advance with what it sends: 1000 at most. */
+  /** Logs that do not advance with what it sends, the first 100. */
   stalls: StalledLog[];
+  /** How many of each there are. */
+  outstandingCount: bigint;
+  stallCount: bigint;
 }
 
 export interface OutstandingLog {
@@ -1956,7 +1959,15 @@ export const GetSyncStatusReply: MessageFns<GetSyncStatusReply> = {
 };
 
 function createBasePeerStatus(): PeerStatus {
-  return { peerID: new Uint8Array(0), failures: 0n, retryAtMs: 0n, outstanding: [], stalls: [] };
+  return {
+    peerID: new Uint8Array(0),
+    failures: 0n,
+    retryAtMs: 0n,
+    outstanding: [],
+    stalls: [],
+    outstandingCount: 0n,
+    stallCount: 0n,
+  };
 }
 
 export const PeerStatus: MessageFns<PeerStatus> = {
@@ -1981,6 +1992,18 @@ export const PeerStatus: MessageFns<PeerStatus> = {
     }
     for (const v of message.stalls) {
       StalledLog.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.outstandingCount !== 0n) {
+      if (BigInt.asIntN(64, message.outstandingCount) !== message.outstandingCount) {
+        throw new globalThis.Error("value provided for field message.outstandingCount of type int64 too large");
+      }
+      writer.uint32(48).int64(message.outstandingCount);
+    }
+    if (message.stallCount !== 0n) {
+      if (BigInt.asIntN(64, message.stallCount) !== message.stallCount) {
+        throw new globalThis.Error("value provided for field message.stallCount of type int64 too large");
+      }
+      writer.uint32(56).int64(message.stallCount);
     }
     return writer;
   },
@@ -2038,6 +2061,22 @@ export const PeerStatus: MessageFns<PeerStatus> = {
             message.stalls.push(StalledLog.decode(reader, reader.uint32()));
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.outstandingCount = reader.int64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.stallCount = reader.int64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2060,6 +2099,12 @@ export const PeerStatus: MessageFns<PeerStatus> = {
     message.retryAtMs = (object.retryAtMs !== undefined && object.retryAtMs !== null) ? BigInt(object.retryAtMs) : 0n;
     message.outstanding = object.outstanding?.map((e) => OutstandingLog.fromPartial(e)) || [];
     message.stalls = object.stalls?.map((e) => StalledLog.fromPartial(e)) || [];
+    message.outstandingCount = (object.outstandingCount !== undefined && object.outstandingCount !== null)
+      ? BigInt(object.outstandingCount)
+      : 0n;
+    message.stallCount = (object.stallCount !== undefined && object.stallCount !== null)
+      ? BigInt(object.stallCount)
+      : 0n;
     return message;
   },
 };

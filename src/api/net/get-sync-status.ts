@@ -7,7 +7,7 @@ import type * as pb from '../gen/threadsnet.ts'
 import type { RpcContext } from '../service.ts'
 
 /** Logs listed for one peer. */
-const MAX_LOGS = 1_000
+const MAX_LOGS = 100
 
 export async function getSyncStatus(
   request: pb.GetSyncStatusRequest,
@@ -43,6 +43,8 @@ function peerStatus({ peer, failure, outstanding, stalls }: PeerStatus): pb.Peer
       retryAtMs: int64(retryAtMs),
       times: int64(times),
     })),
+    outstandingCount: int64(outstanding.length),
+    stallCount: int64(stalls.length),
   }
 }
 

@@ -13,6 +13,9 @@ import { type CollectionPlace, uniqueValue } from './maintain.ts'
 const MAX_IDS = 1_000
 /** Entries looked at for one page. */
 const MAX_SCANNED = 100_000
+/** A page ends when its values and ids have so many characters. */
+const MAX_PAGE_CHARS = 1024 * 1024
+const MAX_VALUE_CHARS = 64 * 1024
 
 export interface ConflictWork {
   /** A page ends when it has so many. */
@@ -32,15 +35,20 @@ export async function findConflicts(
   const prefixLength = indexPrefix(place, index).length
   const conflicts: Conflict[] = []
   let scanned = 0
+  let chars = 0
   let shared: { component: Uint8Array; ids: string[] } | undefined
   const flush = async (): Promise<void> => {
-    if (shared !== undefined) conflicts.push(...(await conflictsAmong(shared.ids, index, { place, work })))
+    if (shared === undefined) return
+    for (const conflict of await conflictsAmong(shared.ids, index, { place, work })) {
+      conflicts.push(conflict)
+      chars += conflict.value.length + conflict.ids.reduce((sum, id) => sum + id.length, 0)
+    }
   }
   for await (const [key] of place.view.entries(rangeAfter(index, place, work.after))) {
     const { component, id } = readEntry(key, prefixLength, index)
     if (shared === undefined || !equalBytes(shared.component, component)) {
       await flush()
-      const full = conflicts.length >= work.limit || scanned >= MAX_SCANNED
+      const full = conflicts.length >= work.limit || scanned >= MAX_SCANNED || chars >= MAX_PAGE_CHARS
       if (full && shared !== undefined) return { conflicts, next: shared.component }
       shared = { component, ids: [] }
     }
@@ -86,5 +94,6 @@ async function conflictsAmong(
 }
 
 function textOf(index: IndexDefinition, document: Parameters<typeof valueAt>[0]): string {
-  return JSON.stringify(valueAt(document, index.fields[0]?.path ?? '')) ?? 'null'
+  const text = JSON.stringify(valueAt(document, index.fields[0]?.path ?? ''))
+  return text.length > MAX_VALUE_CHARS ? '' : text
 }

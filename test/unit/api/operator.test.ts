@@ -58,14 +58,16 @@ let client: ServiceClient
 let netClient: ServiceClient
 let database: FakeDatabase
 let asked: unknown
+let statuses: PeerStatus[]
 let gossip: ReturnType<Net['gossipStatus']>
 
 async function open(connect: (api: TestApi) => Transport): Promise<void> {
   gossip = undefined
+  statuses = [BEHIND, UNREACHABLE]
   const net = fakeNet(systemClock, {
     syncStatus: (options) => {
       asked = options
-      return [BEHIND, UNREACHABLE]
+      return statuses
     },
     gossipStatus: () => gossip,
   })
@@ -95,6 +97,7 @@ describe.each(TRANSPORTS)('over $name', ({ connect }) => {
         code: 'denied',
         reason: 'no',
         instances: [{ collectionName: 'Dog', instanceID: 'rex' }],
+        instanceCount: 1n,
       },
     ])
     expect(Buffer.from(refusals[0]?.logID ?? []).equals(peerIdToBytes(low))).toBe(true)
@@ -147,6 +150,8 @@ describe.each(TRANSPORTS)('over $name', ({ connect }) => {
       retryAtMs: 1_790_000_000_001n,
       outstanding: [{ has: 4n, until: 9n }],
       stalls: [{ kind: 'gap', reason: 'not sent', retryAtMs: 5n, times: 2n }],
+      outstandingCount: 1n,
+      stallCount: 1n,
     })
     const dropped = {
       tooLarge: 0,
@@ -198,6 +203,21 @@ describe('a list for operators', () => {
     expect(first.peers).toHaveLength(1)
     const { peers } = await netClient.unary(netRpc.getSyncStatus, { after: first.peers[0]?.peerID ?? dbID })
     expect(peers).toMatchObject([{ failures: 3n, outstanding: [{}] }])
+  })
+
+  it('names the first 100 instances of a record and logs of a peer, and how many there are', async () => {
+    const documents = Array.from({ length: 101 }, (_, i) => ({ collection: 'Dog', id: `${i}` }))
+    database.refusals = async () => [{ ...REFUSAL, documents }]
+    const { refusals } = await client.unary(rpc.listRefusals, { dbID })
+    expect(refusals[0]).toMatchObject({ instanceCount: 101n })
+    expect(refusals[0]?.instances.map(({ instanceID }) => instanceID)).toEqual(
+      documents.slice(0, 100).map((document) => document.id),
+    )
+    const [outstanding, stalls] = [BEHIND.outstanding, BEHIND.stalls].map((logs) => Array(101).fill(logs[0]).flat())
+    statuses = [{ ...BEHIND, outstanding: outstanding ?? [], stalls: stalls ?? [] }]
+    const { peers } = await netClient.unary(netRpc.getSyncStatus, {})
+    expect(peers[0]).toMatchObject({ outstandingCount: 101n, stallCount: 101n })
+    expect([peers[0]?.outstanding.length, peers[0]?.stalls.length]).toEqual([100, 100])
   })
 
   it('can be that of one thread', async () => {

@@ -383,6 +383,22 @@ describe('conflicts of a unique index', () => {
     expect(second.next).toBeUndefined()
   })
 
+  it('come on pages of bounded size, without values that are too long', async () => {
+    const name = (n: number, length = 60_000): string => `${n}`.padEnd(length, '-')
+    for (let n = 10; n < 50; n++) await addNotes(...['a', 'b'].map((id) => ({ _id: `${id}${n}`, name: name(n) })))
+    await addNotes(...['a', 'b'].map((id) => ({ _id: id, name: name(9, 70_000) })))
+    const first = await database.conflicts('Note', 'name')
+    expect(first.conflicts).toHaveLength(18)
+    const all = [...first.conflicts]
+    for (let { next } = first; next !== undefined; ) {
+      const page = await database.conflicts('Note', 'name', { after: next })
+      all.push(...page.conflicts)
+      next = page.next
+    }
+    expect(all).toHaveLength(41)
+    expect(all.at(-1)).toEqual({ value: '', ids: ['a', 'b'] })
+  })
+
   it('tell apart long values that begin alike', async () => {
     const long = 'n'.repeat(600)
     await addNotes({ _id: 'a', name: `${long}1` }, { _id: 'b', name: `${long}2` }, { _id: 'c', name: `${long}1` })
