@@ -22,10 +22,11 @@ beforeEach(async () => {
   clock = new FakeClock(START_MS)
   const backend = await openMemoryStore()
   host = await startHost({ clock, backend, privateKey: generateKey(randomBytes), net: { pull: false } })
-  ;({ database, notes } = await newNotes(host, [
+  const documents = [
     { _id: 'kept', name: 'first' },
     { _id: 'gone', name: 'first' },
-  ]))
+  ]
+  ;({ database, notes } = await newNotes(host, documents, { indexes: [{ path: 'name' }] }))
 })
 afterEach(() => host[Symbol.asyncDispose]())
 
@@ -50,6 +51,8 @@ async function add(event: ForeignEvent): Promise<void> {
   await host.net.addRecord(database.id, log.id, log.record([event]))
 }
 
+const byName = (value: string) => ({ ands: [{ path: 'name', operation: 'eq', value }], index: 'name' }) as const
+
 const BEFORE = [
   { _id: 'gone', name: 'first' },
   { _id: 'kept', name: 'first' },
@@ -62,6 +65,8 @@ describe('a clock that was days ahead and was set back', () => {
     const logs = await own()
     await database.resetClock()
     expect(await found(notes)).toEqual(BEFORE)
+    expect(await idsOf(notes, byName('first'))).toEqual(['gone', 'kept'])
+    expect(await idsOf(notes, byName('ahead'))).toEqual([])
     expect(await database.waiting()).toMatchObject([
       {
         logId: logs[0],

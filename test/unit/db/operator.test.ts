@@ -6,6 +6,7 @@ import { identityOf } from '../../../src/core/identity.ts'
 import { generateKey } from '../../../src/core/keys.ts'
 import { peerIdOf } from '../../../src/core/peer-id.ts'
 import type { Collection, Database, Refusal } from '../../../src/db/index.ts'
+import { decodeThreadRow, encodeThreadRow, threadRowKey } from '../../../src/net/rows.ts'
 import { type KeyLetter, rowRange } from '../../../src/store/key-codec.ts'
 import { openMemoryStore } from '../../../src/store/memory-store.ts'
 import type { OrderedStore } from '../../../src/store/ordered-store.ts'
@@ -217,6 +218,26 @@ describe('a record that cannot be judged', () => {
     await restart()
     expect(await database.refusals()).toMatchObject(expected)
     expect(await idsOf(notes)).toEqual(['a', 'c'])
+  })
+
+  it('stays skipped when all documents are made anew', async () => {
+    neverJudge('bad')
+    const [log, ahead] = [await newLog(), await newLog()]
+    for (const id of ['bad', 'a']) await add(log, creation(id))
+    await add(ahead, creation('b', clock.nowMs() + 60 * MINUTE_MS))
+    await database.skip(log.id, await waitingRecord())
+    await database.admit(ahead.id)
+    const before = [await database.refusals(), await found(notes)]
+    await host[Symbol.asyncDispose]()
+    const row = await backend.get(threadRowKey(1))
+    if (row === undefined) throw new Error('there is a thread')
+    const stale = encodeThreadRow({ ...decodeThreadRow(1, row), stale: true })
+    await backend.batch([{ type: 'put', key: threadRowKey(1), value: stale }], { sync: true })
+    await start()
+    database = await host.databases.get(database.id)
+    await expect.poll(() => database.refusals().catch(() => undefined)).toEqual(before[0])
+    expect(await found(database.collection('Note'))).toEqual(before[1])
+    expect(await database.waiting()).toEqual([])
   })
 
   it('stays skipped when others are judged anew or arrive late', async () => {
