@@ -87,8 +87,8 @@ export const FLAGS: { readonly [Name in keyof Config]: Flag<Config[Name]> } = {
     [0, 999_999_999_999_999],
     'bytes of records kept in such threads',
   ),
-  transactionIdle: duration('10s', ['1ms', '24h'], 'how long a write transaction may be idle before it is aborted'),
-  transactionTotal: duration('30s', ['1ms', '24h'], 'how long a write transaction may take before it is aborted'),
+  transactionIdle: duration('10s', ['1ms', '24h'], 'how long a transaction may be idle before it is aborted'),
+  transactionTotal: duration('30s', ['1ms', '24h'], 'how long a transaction may take before it is aborted'),
 }
 
 /** Flags of go-threads that mean nothing here. Given ones are named in a warning, or refused. */

@@ -184,9 +184,11 @@ export class ThreadDatabase implements Database, App {
 
   async readTransaction(name: string, options: CallOptions = {}): Promise<ReadTransaction> {
     collectionOf(this.definition, name)
-    const snapshot = this.#components.reads.snapshot()
+    const { clock, options: limits, reads } = this.#components
+    const snapshot = reads.snapshot()
     const reader = this.#reader(placeOf(name, options), snapshot)
-    return new SnapshotTransaction(reader, () => snapshot.close())
+    const closed = this.#closing.signal
+    return new SnapshotTransaction({ reader, clock, limits, closed, release: () => snapshot.close() })
   }
 
   async writeTransaction(name: string, options: CallOptions = {}): Promise<WriteTransaction> {

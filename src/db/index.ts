@@ -104,7 +104,7 @@ export interface Database {
   listCollections(options?: CallOptions): Promise<CollectionInfo[]>
   /** Operations on one collection, each in a transaction of its own. Throws COLLECTION_NOT_FOUND. */
   collection(name: string, options?: CallOptions): Collection
-  /** A consistent view of one collection. */
+  /** A consistent view of one collection. Ends by itself after 10 s idle or 30 s in all. */
   readTransaction(collection: string, options?: CallOptions): Promise<ReadTransaction>
   /** Waits until no other write transaction of the database is open. Ends by itself after 10 s idle or 30 s in all. */
   writeTransaction(collection: string, options?: CallOptions): Promise<WriteTransaction>
@@ -161,9 +161,12 @@ export interface CollectionWriter extends CollectionReader {
 
 export type Collection = CollectionWriter
 
+/** Reads of one state. Throw TRANSACTION_TIMEOUT once the transaction is out of time. */
 export interface ReadTransaction extends CollectionReader {
   /** Frees what the transaction holds. Idempotent. */
   close(): Promise<void>
+  /** Aborted when the transaction ran out of time, or its database was deleted or closed; the reason says which. */
+  readonly expired: AbortSignal
 }
 
 /** Collects writes. Reads in it see the committed state only, not its own writes. */

@@ -5,9 +5,9 @@ export interface DbOptions {
    * Large enough for hosts without a time server, small enough that a wrong clock is noticed. @default 600000
    */
   maxClockDriftMs?: number
-  /** A write transaction in which nothing happens ends after this time, in ms. @default 10000 */
+  /** A transaction in which nothing happens ends after this time, in ms. @default 10000 */
   transactionIdleMs?: number
-  /** A write transaction ends after this time, in ms: others wait for it. @default 30000 */
+  /** A transaction ends after this time, in ms: others wait for one that writes, one that reads keeps old state. @default 30000 */
   transactionTotalMs?: number
 }
 

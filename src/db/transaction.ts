@@ -1,55 +1,72 @@
-import type { Clock } from '../core/clock.ts'
 import { ThreadsError } from '../core/errors.ts'
 import { Mutex } from '../util/mutex.ts'
 import { type Action, ActionList } from './actions.ts'
 import type { CollectionWrites } from './collection-writes.ts'
-import type { DocumentBytes, ReadTransaction, WriteTransaction } from './index.ts'
-import type { ResolvedDbOptions } from './options.ts'
+import type { CollectionReader, DocumentBytes, ReadTransaction, WriteTransaction } from './index.ts'
+import { Lifetime, type LifetimeComponents } from './lifetime.ts'
 import type { Query } from './query/query.ts'
 import type { InstanceReader } from './reader.ts'
 
-/** Reads of one snapshot. */
+export interface ReadTransactionComponents extends LifetimeComponents {
+  /** Of a snapshot. */
+  readonly reader: CollectionReader
+  /** Frees the snapshot. */
+  release(): Promise<void>
+}
+
+/** Reads of one snapshot, one after the other. */
 export class SnapshotTransaction implements ReadTransaction {
-  readonly #reader: InstanceReader
-  readonly #release: () => Promise<void>
+  readonly #components: ReadTransactionComponents
+  readonly #lifetime: Lifetime
+  readonly #turn = new Mutex()
   #closed = false
 
-  constructor(reader: InstanceReader, release: () => Promise<void>) {
-    this.#reader = reader
-    this.#release = release
+  constructor(components: ReadTransactionComponents) {
+    this.#components = components
+    // Whoever reads next hears of it; freeing what cannot be read any more fails for nobody.
+    this.#lifetime = new Lifetime(components, () => void this.close().catch(() => {}))
   }
 
-  async has(ids: readonly string[]): Promise<boolean> {
-    return this.#open().has(ids)
+  get expired(): AbortSignal {
+    return this.#lifetime.expired
   }
 
-  async find(query: Query): Promise<DocumentBytes[]> {
-    return this.#open().find(query)
+  has(ids: readonly string[]): Promise<boolean> {
+    return this.#use((reader) => reader.has(ids))
   }
 
-  async findById(id: string): Promise<DocumentBytes> {
-    return this.#open().findById(id)
+  find(query: Query): Promise<DocumentBytes[]> {
+    return this.#use((reader) => reader.find(query))
   }
 
+  findById(id: string): Promise<DocumentBytes> {
+    return this.#use((reader) => reader.findById(id))
+  }
+
+  /** A read under way is answered first. */
   async close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
-    await this.#release()
+    this.#lifetime.stop()
+    await this.#turn.run(async () => {
+      if (this.#closed) return
+      this.#closed = true
+      await this.#components.release()
+    })
   }
 
-  #open(): InstanceReader {
-    if (this.#closed) throw new ThreadsError('TRANSACTION_CLOSED', 'the transaction is closed')
-    return this.#reader
+  #use<T>(read: (reader: CollectionReader) => Promise<T>): Promise<T> {
+    return this.#lifetime.run(() =>
+      this.#turn.run(async () => {
+        this.#lifetime.refuseExpired()
+        if (this.#closed) throw new ThreadsError('TRANSACTION_CLOSED', 'the transaction is closed')
+        return read(this.#components.reader)
+      }),
+    )
   }
 }
 
-export interface WriteTransactionComponents {
+export interface WriteTransactionComponents extends LifetimeComponents {
   readonly reader: InstanceReader
   readonly writes: CollectionWrites
-  readonly clock: Clock
-  readonly limits: Pick<ResolvedDbOptions, 'transactionIdleMs' | 'transactionTotalMs'>
-  /** Aborted when the database is deleted or closed: the transaction ends with its reason. */
-  readonly closed: AbortSignal
   /** Stores the actions as one record. */
   commit(actions: readonly Action[]): Promise<void>
   /** Gives the write lock back. */
@@ -63,25 +80,17 @@ export interface WriteTransactionComponents {
 export class LockedTransaction implements WriteTransaction {
   readonly #components: WriteTransactionComponents
   readonly #actions = new ActionList()
-  readonly #expiry = new AbortController()
   readonly #turn = new Mutex()
+  readonly #lifetime: Lifetime
   #state: 'open' | 'discarded' | 'committing' | 'closed' = 'open'
-  /** Calls that are not answered yet. The time for idle transactions runs while there is none. */
-  #calls = 0
-  #cancelIdle: () => void = () => {}
-  readonly #cancelTotal: () => void
-  readonly #onClosed = (): void => this.#abort(this.#components.closed.reason)
 
   constructor(components: WriteTransactionComponents) {
     this.#components = components
-    const { clock, limits, closed } = components
-    this.#cancelTotal = clock.after(limits.transactionTotalMs, () => this.#expire(limits.transactionTotalMs))
-    closed.addEventListener('abort', this.#onClosed, { once: true })
-    this.#idle()
+    this.#lifetime = new Lifetime(components, () => this.#close())
   }
 
   get expired(): AbortSignal {
-    return this.#expiry.signal
+    return this.#lifetime.expired
   }
 
   has(ids: readonly string[]): Promise<boolean> {
@@ -120,13 +129,13 @@ export class LockedTransaction implements WriteTransaction {
 
   commit(): Promise<void> {
     return this.#turn.run(async () => {
-      this.#refuseExpired()
+      this.#lifetime.refuseExpired()
       if (this.#state !== 'open') {
         this.#close()
         throw ended()
       }
       this.#state = 'committing'
-      this.#stopTimers()
+      this.#lifetime.stop()
       try {
         await this.#components.commit(this.#actions.all)
       } finally {
@@ -136,7 +145,7 @@ export class LockedTransaction implements WriteTransaction {
   }
 
   discard(): void {
-    this.#refuseExpired()
+    this.#lifetime.refuseExpired()
     if (this.#state !== 'open') return
     this.#state = 'discarded'
     this.#actions.clear()
@@ -150,60 +159,26 @@ export class LockedTransaction implements WriteTransaction {
   #add(make: (reader: InstanceReader) => Promise<Action[]>): Promise<Action[]> {
     return this.#use(async (reader) => {
       const actions = await make(reader)
-      this.#refuseExpired()
+      this.#lifetime.refuseExpired()
       this.#actions.add(actions)
       return actions
     })
   }
 
-  async #use<T>(work: (reader: InstanceReader) => Promise<T>): Promise<T> {
-    this.#calls++
-    this.#cancelIdle()
-    try {
-      return await this.#turn.run(async () => {
-        this.#refuseExpired()
+  #use<T>(work: (reader: InstanceReader) => Promise<T>): Promise<T> {
+    return this.#lifetime.run(() =>
+      this.#turn.run(async () => {
+        this.#lifetime.refuseExpired()
         if (this.#state === 'closed') throw ended()
         return work(this.#components.reader)
-      })
-    } finally {
-      this.#calls--
-      if (this.#calls === 0) this.#idle()
-    }
-  }
-
-  #idle(): void {
-    if (this.#state !== 'open' && this.#state !== 'discarded') return
-    const { clock, limits } = this.#components
-    this.#cancelIdle()
-    this.#cancelIdle = clock.after(limits.transactionIdleMs, () => this.#expire(limits.transactionIdleMs))
-  }
-
-  #expire(afterMs: number): void {
-    const text = `the transaction was open for ${afterMs} ms without an end; it is aborted`
-    this.#abort(new ThreadsError('TRANSACTION_TIMEOUT', text))
-  }
-
-  /** A commit under way is not stopped any more. */
-  #abort(reason: unknown): void {
-    if (this.#state === 'committing') return
-    this.#expiry.abort(reason)
-    this.#close()
-  }
-
-  #refuseExpired(): void {
-    if (this.#expiry.signal.aborted) throw this.#expiry.signal.reason
-  }
-
-  #stopTimers(): void {
-    this.#cancelIdle()
-    this.#cancelTotal()
+      }),
+    )
   }
 
   #close(): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
-    this.#stopTimers()
-    this.#components.closed.removeEventListener('abort', this.#onClosed)
+    this.#lifetime.stop()
     this.#actions.clear()
     this.#components.release()
   }

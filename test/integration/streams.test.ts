@@ -4,7 +4,13 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { status } from '@grpc/grpc-js'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { CreateRequest, GetTokenRequest, HasRequest, WriteTransactionRequest } from '../../src/api/gen/threads.ts'
+import {
+  CreateRequest,
+  GetTokenRequest,
+  HasRequest,
+  ReadTransactionRequest,
+  WriteTransactionRequest,
+} from '../../src/api/gen/threads.ts'
 import { toHex, utf8 } from '../../src/core/bytes.ts'
 import { startDaemon, type TestDaemon } from '../support/daemon.ts'
 import { DogClient } from '../support/dog-client.ts'
@@ -42,10 +48,19 @@ interface Stream {
 
 const STREAMS: readonly Stream[] = [
   { name: 'threads.pb.API/GetToken', open: (client, options) => client.getToken(options) },
+  { name: 'threads.net.pb.API/GetToken', open: (client, options) => client.getNetToken(options) },
   { name: 'threads.pb.API/ReadTransaction', open: (client, options) => client.readTransaction(options) },
   { name: 'threads.pb.API/WriteTransaction', open: (client, options) => client.writeTransaction(LOST, options) },
   { name: 'threads.pb.API/Listen', open: (client, options) => client.listen(options) },
   { name: 'threads.net.pb.API/Subscribe', open: (client, options) => client.subscribe(options) },
+]
+
+/** Calls whose client sends more than one message. */
+const TWO_WAY = [
+  '/threads.pb.API/GetToken',
+  '/threads.net.pb.API/GetToken',
+  '/threads.pb.API/ReadTransaction',
+  '/threads.pb.API/WriteTransaction',
 ]
 
 const LEAVES: readonly { how: string; leave(call: RpcCall, way: TcpProxy): void }[] = [
@@ -187,7 +202,14 @@ describe.each(WAYS)('over $name', ({ addressOf, connect }) => {
     })
 
     it('without the signature gets no token', async () => {
-      const call = await dogs.getToken()
+      for (const call of [await dogs.getToken(), await dogs.getNetToken()]) {
+        call.halfClose()
+        expect(await call.status).toMatchObject({ code: status.UNKNOWN, message: 'EOF' })
+      }
+    })
+
+    it.each(TWO_WAY)('of %s before its first message is the end of it', async (path) => {
+      const call = transport.open(path)
       call.halfClose()
       expect(await call.status).toMatchObject({ code: status.UNKNOWN, message: 'EOF' })
     })
@@ -237,12 +259,13 @@ describe.each(WAYS)('over $name', ({ addressOf, connect }) => {
   })
 })
 
+const TIMEOUT = { code: status.ABORTED, trailers: { 'threads-error-code': 'TRANSACTION_TIMEOUT' } }
 const LIMITS = [
   { how: 'idle', busy: false, flags: { transactionIdle: '200ms', transactionTotal: '1h' } },
   { how: 'busy for too long', busy: true, flags: { transactionIdle: '1h', transactionTotal: '500ms' } },
 ]
 
-describe.each(LIMITS)('a write transaction that is $how', ({ busy, flags }) => {
+describe.each(LIMITS)('a transaction that is $how', ({ busy, flags }) => {
   let daemon: TestDaemon
 
   beforeAll(async () => {
@@ -251,17 +274,25 @@ describe.each(LIMITS)('a write transaction that is $how', ({ busy, flags }) => {
 
   afterAll(() => daemon[Symbol.asyncDispose]())
 
-  it.each(WAYS)('is aborted over $name', async ({ addressOf, connect }) => {
+  it.each(WAYS)('is aborted if it writes over $name', async ({ addressOf, connect }) => {
     using transport = connect(portOf(addressOf(daemon)))
     const dogs = await DogClient.create(transport)
     const call = await dogs.writeTransaction(LOST)
-    if (busy) await askUntilOver(call)
-    expect(await call.status).toMatchObject({
-      code: status.ABORTED,
-      trailers: { 'threads-error-code': 'TRANSACTION_TIMEOUT' },
-    })
+    const value = HasRequest.create()
+    if (busy)
+      await askUntilOver(call, WriteTransactionRequest.encode({ option: { $case: 'hasRequest', value } }).finish())
+    expect(await call.status).toMatchObject(TIMEOUT)
     await dogs.create('next')
     expect(await dogs.has(LOST)).toBe(false)
+  })
+
+  it.each(WAYS)('is aborted if it reads over $name', async ({ addressOf, connect }) => {
+    using transport = connect(portOf(addressOf(daemon)))
+    const call = await (await DogClient.create(transport)).readTransaction()
+    const value = HasRequest.create()
+    if (busy)
+      await askUntilOver(call, ReadTransactionRequest.encode({ option: { $case: 'hasRequest', value } }).finish())
+    expect(await call.status).toMatchObject(TIMEOUT)
   })
 
   it.each(WAYS)(
@@ -291,9 +322,8 @@ function createLarge(id: string): Uint8Array {
   }).finish()
 }
 
-async function askUntilOver(call: RpcCall): Promise<void> {
-  const has = WriteTransactionRequest.encode({ option: { $case: 'hasRequest', value: HasRequest.create() } }).finish()
-  do call.send(has)
+async function askUntilOver(call: RpcCall, question: Uint8Array): Promise<void> {
+  do call.send(question)
   while ((await call.receive()) !== undefined)
 }
 

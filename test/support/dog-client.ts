@@ -66,6 +66,14 @@ export class DogClient {
     return conversation.call
   }
 
+  /** The same of the other service. */
+  async getNetToken(options?: OpenOptions): Promise<RpcCall> {
+    const conversation = this.#net.open(netRpc.getToken, options)
+    conversation.send({ payload: { $case: 'key', value: identityOf(generateKey(randomBytes).publicKey) } })
+    await conversation.receive()
+    return conversation.call
+  }
+
   /** A transaction that has read. */
   async readTransaction(options?: OpenOptions): Promise<RpcCall> {
     const conversation = this.#db.open(rpc.readTransaction, options)

@@ -1,4 +1,5 @@
 import type { ReadTransaction } from '../../db/index.ts'
+import { unlessAborted } from '../../util/unless-aborted.ts'
 import { callOptions } from '../decode.ts'
 import type { ReadTransactionReply, ReadTransactionRequest, StartTransactionRequest } from '../gen/threads.ts'
 import type { RpcContext } from '../service.ts'
@@ -13,8 +14,9 @@ export async function* readTransaction(
 ): AsyncGenerator<ReadTransactionReply> {
   const messages = requests[Symbol.asyncIterator]()
   const transaction = await begin(startOf(NAME, await messages.next()), context)
+  const nextMessage = () => unlessAborted(() => messages.next(), transaction.expired)
   try {
-    for (let next = await messages.next(); next.done !== true; next = await messages.next()) {
+    for (let next = await nextMessage(); next.done !== true; next = await nextMessage()) {
       const option = optionOf(NAME, next.value)
       if (option.$case === 'startTransactionRequest') throw unexpectedOption(NAME, option)
       yield { option: await answerRead(transaction, option) }

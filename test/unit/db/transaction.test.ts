@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Collection, Database, WriteTransaction } from '../../../src/db/index.ts'
+import { SnapshotTransaction } from '../../../src/db/transaction.ts'
 import { bytesOf, found, idsOf, newNotes, NOTE, noteOf } from '../../support/notes.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { FaultySandbox } from '../../support/faulty-sandbox.ts'
@@ -417,5 +418,68 @@ describe('a read transaction', () => {
     expect(await transaction.has(['n'])).toBe(false)
     await transaction.close()
     await open.close()
+  })
+
+  it('ends after 10 s without a read', async () => {
+    const transaction = await database.readTransaction('Note')
+    clock.advance(9_999)
+    expect(await transaction.has([])).toBe(true)
+    clock.advance(9_999)
+    expect(transaction.expired.aborted).toBe(false)
+    clock.advance(1)
+    expect(transaction.expired.reason).toMatchObject({ code: 'TRANSACTION_TIMEOUT' })
+    await expect(transaction.find({})).rejects.toMatchObject({ code: 'TRANSACTION_TIMEOUT' })
+    await transaction.close()
+  })
+
+  it('ends after 30 s with reads, of which the one under way is answered', async () => {
+    await notes.create([bytesOf({ _id: 'n' })])
+    await database.updateCollection({ ...NOTE, readFilter: 'return instance' })
+    const transaction = await database.readTransaction('Note')
+    const stalled = sandbox.stall()
+    const read = transaction.find({})
+    await stalled.reached
+    clock.advance(29_999)
+    expect(transaction.expired.aborted).toBe(false)
+    clock.advance(1)
+    expect(transaction.expired.reason).toMatchObject({ code: 'TRANSACTION_TIMEOUT' })
+    const late = transaction.has(['n'])
+    stalled.release()
+    expect(await read).toHaveLength(1)
+    await expect(late).rejects.toMatchObject({ code: 'TRANSACTION_TIMEOUT' })
+  })
+
+  it('ends with its database', async () => {
+    const transaction = await database.readTransaction('Note')
+    await host.databases.delete(database.id)
+    expect(transaction.expired.aborted).toBe(true)
+    await expect(transaction.has([])).rejects.toThrow()
+  })
+
+  it.each(['close', 'time', 'database'] as const)('gives its snapshot back once, at its end by %s', async (end) => {
+    const ended = new AbortController()
+    let given = 0
+    const transaction = new SnapshotTransaction({
+      reader: notes,
+      clock,
+      limits: { transactionIdleMs: 100, transactionTotalMs: 200 },
+      closed: ended.signal,
+      release: async () => void given++,
+    })
+    if (end === 'time') clock.advance(100)
+    if (end === 'database') ended.abort(new Error('gone'))
+    if (end !== 'close') await settle()
+    if (end !== 'close') expect(given).toBe(1)
+    await transaction.close()
+    await transaction.close()
+    expect(given).toBe(1)
+  })
+
+  it('leaves no timers behind', async () => {
+    const before = clock.pendingTimers
+    const transaction = await database.readTransaction('Note')
+    await transaction.has([])
+    await transaction.close()
+    expect(clock.pendingTimers).toBe(before)
   })
 })
