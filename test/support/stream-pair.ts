@@ -33,6 +33,11 @@ export class StreamEnd extends Duplex {
     afterTurns(this.#writeTurns(), callback)
   }
 
+  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    setImmediate(() => this.other?.inject(null))
+    callback(error)
+  }
+
   override _final(callback: () => void): void {
     setImmediate(() => this.other?.inject(null))
     callback()

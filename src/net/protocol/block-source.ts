@@ -11,6 +11,7 @@ import { ThreadsError } from '../../core/errors.ts'
 import type { PeerId } from '../../core/peer-id.ts'
 import { encodeVarint, readVarint } from '../../core/varint.ts'
 import type { PeerHost } from '../host/libp2p-host.ts'
+import { boundedReader } from './bounded-reader.ts'
 import { Budget } from './budget.ts'
 import { MAX_MESSAGE_BYTES } from './constants.ts'
 import { Message } from './pb/bitswap.ts'
@@ -100,7 +101,7 @@ async function deliver(stream: Duplex, { sessions, streams, end }: Supplier): Pr
   const release = await streams.acquire(1, { signal: end.signal })
   try {
     for await (const bytes of readMessages(stream)) {
-      const { payload = [], blockPresences = [] } = Message.decode(bytes)
+      const { payload = [], blockPresences = [] } = Message.decode(boundedReader(bytes))
       for (const { data = EMPTY_BYTES } of payload) {
         const key = bytesKey(cidOf(data).bytes)
         for (const session of sessions) session.take(key, data)

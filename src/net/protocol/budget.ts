@@ -20,6 +20,17 @@ export class Budget {
     options.signal?.throwIfAborted()
     if (this.#waiters.size > 0 || this.#free < amount) await this.#wait(amount, options.signal)
     else this.#free -= amount
+    return this.#giveBack(amount)
+  }
+
+  /** The same at once; `undefined` if it would have to wait. */
+  tryAcquire(amount: number): ((keep?: number) => void) | undefined {
+    if (this.#waiters.size > 0 || this.#free < amount) return undefined
+    this.#free -= amount
+    return this.#giveBack(amount)
+  }
+
+  #giveBack(amount: number): (keep?: number) => void {
     let held = amount
     return (keep = 0) => {
       this.#free += Math.max(0, held - keep)

@@ -2,33 +2,50 @@ import { ServerInterceptingCall, type ServerInterceptingCallInterface, status as
 import type { Budget } from './budget.ts'
 import { CALL_TIMEOUT_MS, MAX_MESSAGE_BYTES } from './constants.ts'
 
-export interface CallBudgets {
-  readonly peer: Budget
-  readonly host: Budget
+/** What one peer may use of the host, or all peers together. */
+export interface Room {
+  /** Of requests and replies. */
+  readonly bytes: Budget
+  readonly calls: Budget
 }
+
+export interface CallRooms {
+  readonly peer: Room
+  readonly host: Room
+}
+
+export interface CallLimits {
+  readonly rooms: CallRooms
+  readonly largeReply: boolean
+  /** Ends the session of a peer that does not take a reply. */
+  endSession(this: void): void
+}
+
+/** Time for a peer to take a reply. Callers have given up by then. */
+const REPLY_TIMEOUT_MS = 2 * CALL_TIMEOUT_MS
 
 type Listener = Parameters<ServerInterceptingCall['start']>[0]
 
 /**
  * Reads a request only when there is room for the largest message, in what the peer and what the host may hold. Room is
  * given back when the call is over and its handler done; if replies are small, all but the size of the request is given
- * back before. A peer that does not send its request in time loses its turn.
+ * back before. Calls beyond a number are refused: each holds some of its request unread. A peer that does not send its
+ * request in time loses its turn, one that does not take the reply its session.
  */
 export class LimitedCall extends ServerInterceptingCall {
   readonly #next: ServerInterceptingCallInterface
-  readonly #budgets: CallBudgets
-  readonly #largeReply: boolean
+  readonly #limits: CallLimits
   readonly #over = new AbortController()
   #release: ((keep?: number) => void) | undefined
   #reading = false
   #handling = false
+  #ending = false
   #bytes = 0
 
-  constructor(next: ServerInterceptingCallInterface, options: { budgets: CallBudgets; largeReply: boolean }) {
+  constructor(next: ServerInterceptingCallInterface, limits: CallLimits) {
     super(next)
     this.#next = next
-    this.#budgets = options.budgets
-    this.#largeReply = options.largeReply
+    this.#limits = limits
   }
 
   override start(listener: Listener): void {
@@ -40,7 +57,7 @@ export class LimitedCall extends ServerInterceptingCall {
       },
       onReceiveHalfClose: () => {
         this.#handling = true
-        if (!this.#largeReply) this.#release?.(this.#bytes)
+        if (!this.#limits.largeReply) this.#release?.(this.#bytes)
         listener.onReceiveHalfClose()
       },
       // Comes once at the end of every call, also of those that went well.
@@ -54,20 +71,51 @@ export class LimitedCall extends ServerInterceptingCall {
 
   override startRead(): void {
     if (this.#reading) super.startRead()
-    else this.#readWhenThereIsRoom().catch(() => {})
+    else if (this.#enter()) this.#readWhenThereIsRoom().catch(() => {})
+    else this.#refuse(Status.RESOURCE_EXHAUSTED, 'too many calls at once')
     this.#reading = true
   }
 
   override sendMessage(message: unknown, callback: () => void): void {
     this.#handling = false
     super.sendMessage(message, callback)
-    this.#settle()
+    this.#awaitEnd()
   }
 
   override sendStatus(status: Parameters<ServerInterceptingCall['sendStatus']>[0]): void {
     this.#handling = false
     super.sendStatus(status)
+    this.#awaitEnd()
+  }
+
+  /** Counts the call until it is over. Answers whether there is room for it. */
+  #enter(): boolean {
+    const { peer, host } = this.#limits.rooms
+    const leavePeer = peer.calls.tryAcquire(1)
+    const leaveHost = leavePeer && host.calls.tryAcquire(1)
+    if (leaveHost === undefined) leavePeer?.()
+    else {
+      this.#over.signal.addEventListener('abort', () => {
+        leavePeer?.()
+        leaveHost()
+      })
+    }
+    return leaveHost !== undefined
+  }
+
+  #refuse(code: Status, details: string): void {
+    this.#next.sendStatus({ code, details })
+    this.#awaitEnd()
+  }
+
+  /** All is said: the peer has to take it. */
+  #awaitEnd(): void {
+    const { signal } = this.#over
     this.#settle()
+    if (signal.aborted || this.#ending) return
+    this.#ending = true
+    const timer = setTimeout(this.#limits.endSession, REPLY_TIMEOUT_MS)
+    signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
   }
 
   #settle(): void {
@@ -76,20 +124,20 @@ export class LimitedCall extends ServerInterceptingCall {
 
   async #readWhenThereIsRoom(): Promise<void> {
     const { signal } = this.#over
-    this.#release = await acquireBoth(this.#budgets, signal)
+    this.#release = await acquireBoth(this.#limits.rooms, signal)
     if (signal.aborted) return this.#settle()
     const timer = setTimeout(() => {
-      if (!this.#handling) this.#next.sendStatus({ code: Status.DEADLINE_EXCEEDED, details: 'request is not complete' })
+      if (!this.#handling) this.#refuse(Status.DEADLINE_EXCEEDED, 'request is not complete')
     }, CALL_TIMEOUT_MS)
     signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
     super.startRead()
   }
 }
 
-async function acquireBoth({ peer, host }: CallBudgets, signal: AbortSignal): Promise<(keep?: number) => void> {
-  const releasePeer = await peer.acquire(MAX_MESSAGE_BYTES, { signal })
+async function acquireBoth({ peer, host }: CallRooms, signal: AbortSignal): Promise<(keep?: number) => void> {
+  const releasePeer = await peer.bytes.acquire(MAX_MESSAGE_BYTES, { signal })
   try {
-    const releaseHost = await host.acquire(MAX_MESSAGE_BYTES, { signal })
+    const releaseHost = await host.bytes.acquire(MAX_MESSAGE_BYTES, { signal })
     return (keep) => {
       releasePeer(keep)
       releaseHost(keep)

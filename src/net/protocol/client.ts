@@ -50,7 +50,8 @@ class SessionClient implements PeerClient {
     if (bytes.length > MAX_MESSAGE_BYTES) {
       throw new ThreadsError('TOO_LARGE', `request of ${bytes.length} bytes, at most ${MAX_MESSAGE_BYTES} can be sent`)
     }
-    const reply = await this.#send(peer, { path: method.path, bytes }, options)
+    const { path, maxReplyBytes } = method
+    const reply = await this.#send(peer, { path, bytes, maxReplyBytes }, options)
     try {
       return method.reply.decode(reply)
     } catch (cause) {
@@ -85,8 +86,8 @@ class SessionClient implements PeerClient {
   async #sendOver(opening: Promise<PeerSession>, peer: PeerId, call: Call & AbortOptions): Promise<Uint8Array> {
     const session = call.signal === undefined ? await opening : await unlessAborted(() => opening, call.signal)
     try {
-      const timeoutMs = CALL_TIMEOUT_MS
-      return await session.call(call.path, call.bytes, { timeoutMs, ...signalOf(call) })
+      const { path, bytes, maxReplyBytes } = call
+      return await session.call(path, bytes, { timeoutMs: CALL_TIMEOUT_MS, maxReplyBytes, ...signalOf(call) })
     } catch (error) {
       if (isUnavailable(error) || isTimeout(error)) this.#drop(peer, opening)
       throw error
@@ -122,6 +123,7 @@ class SessionClient implements PeerClient {
 interface Call {
   readonly path: string
   readonly bytes: Uint8Array
+  readonly maxReplyBytes: number
 }
 
 function isUnavailable(error: unknown): boolean {

@@ -11,6 +11,10 @@ export const MAX_REPLY_BYTES: number = 3 * MIB
 export const MAX_PEER_BYTES: number = 8 * MIB
 /** The same for all peers together. */
 export const MAX_HOST_BYTES: number = 64 * MIB
+/** Calls of all peers under way or waiting at once. Each may hold 64 KiB before it is read. */
+export const MAX_HOST_CALLS = 1024
+/** Sessions of one peer, over all its connections. A peer needs one; the oldest may be dead without our knowing. */
+export const MAX_PEER_SESSIONS = 8
 /** Calls of one peer under way at once. go-threads sets no limit; HTTP/2 makes further calls wait at the caller. */
 export const MAX_PEER_CALLS = 64
 /** Threads in one ExchangeEdges; go-threads sends 10. */

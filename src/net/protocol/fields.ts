@@ -56,10 +56,13 @@ export function writeCounter(counter: number): bigint | undefined {
   return counter === 0 ? undefined : BigInt(counter)
 }
 
+/** Addresses of one log that are looked at: no host keeps more. */
+const MAX_ADDRESSES = 1_000
+
 /** Addresses that cannot be read are left out: newer peers may have newer protocols. */
 function readAddresses(list: readonly Uint8Array[] = []): Address[] {
   const addresses: Address[] = []
-  for (const bytes of list) {
+  for (const bytes of list.slice(0, MAX_ADDRESSES)) {
     try {
       addresses.push(addressFromBytes(bytes))
     } catch (error) {

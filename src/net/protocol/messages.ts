@@ -1,4 +1,5 @@
 /** The messages of the peer service as values, and their forms on the wire. */
+import type { BinaryReader } from '@bufbuild/protobuf/wire'
 import type { CID } from 'multiformats/cid'
 import { ThreadsError } from '../../core/errors.ts'
 import { type LogId, peerIdToBytes } from '../../core/peer-id.ts'
@@ -6,6 +7,7 @@ import type { RecordBlocks } from '../../core/record.ts'
 import type { SymmetricKey } from '../../core/symmetric.ts'
 import { type ThreadId, threadIdToBytes } from '../../core/thread-id.ts'
 import type { Edges, PeerLog } from '../replica.ts'
+import { boundedReader } from './bounded-reader.ts'
 import {
   readCid,
   readCounter,
@@ -100,7 +102,7 @@ export interface Codec<T> {
 
 interface Message<P> {
   encode(message: P): { finish(): Uint8Array }
-  decode(bytes: Uint8Array): P
+  decode(input: BinaryReader): P
 }
 
 function codec<T, P>(message: Message<P>, write: (value: T) => P, read: (message: P) => T): Codec<T> {
@@ -112,9 +114,9 @@ function codec<T, P>(message: Message<P>, write: (value: T) => P, read: (message
 
 function parse<P>(message: Message<P>, bytes: Uint8Array): P {
   try {
-    // Not a Buffer, whose slice() shares memory.
-    return message.decode(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+    return message.decode(boundedReader(bytes))
   } catch (cause) {
+    if (cause instanceof ThreadsError) throw cause
     const reason = cause instanceof Error && !(cause instanceof RangeError) ? cause.message : 'unexpected EOF'
     throw new ThreadsError('INVALID_ARGUMENT', reason, { cause })
   }

@@ -1,3 +1,4 @@
+import { MAX_EDGE_ENTRIES, MAX_MESSAGE_BYTES } from './constants.ts'
 import {
   type Codec,
   type Empty,
@@ -25,6 +26,8 @@ export interface Method<Request, Reply> {
   readonly path: string
   readonly request: Codec<Request>
   readonly reply: Codec<Reply>
+  /** Larger replies are not read. */
+  readonly maxReplyBytes: number
 }
 
 /** The calls of the peer service. */
@@ -40,10 +43,23 @@ export type MethodName = keyof Methods
 export type RequestOf<M extends MethodName> = Methods[M] extends Method<infer Request, infer _> ? Request : never
 export type ReplyOf<M extends MethodName> = Methods[M] extends Method<infer _, infer Reply> ? Reply : never
 
+/** Room for what later versions may add. */
+const MAX_EMPTY_BYTES = 4 * 1024
+/** An entry has less than 100 bytes. */
+const MAX_EDGES_BYTES = 128 * MAX_EDGE_ENTRIES
+
 export const methods: Methods = {
-  getLogs: { path: '/net.pb.Service/GetLogs', request: getLogsRequest, reply: getLogsReply },
-  pushLog: { path: '/net.pb.Service/PushLog', request: pushLogRequest, reply: emptyReply },
-  getRecords: { path: '/net.pb.Service/GetRecords', request: getRecordsRequest, reply: getRecordsReply },
-  pushRecord: { path: '/net.pb.Service/PushRecord', request: pushRecordRequest, reply: emptyReply },
-  exchangeEdges: { path: '/net.pb.Service/ExchangeEdges', request: exchangeEdgesRequest, reply: exchangeEdgesReply },
+  getLogs: method('GetLogs', { request: getLogsRequest, reply: getLogsReply }, MAX_MESSAGE_BYTES),
+  pushLog: method('PushLog', { request: pushLogRequest, reply: emptyReply }, MAX_EMPTY_BYTES),
+  getRecords: method('GetRecords', { request: getRecordsRequest, reply: getRecordsReply }, MAX_MESSAGE_BYTES),
+  pushRecord: method('PushRecord', { request: pushRecordRequest, reply: emptyReply }, MAX_EMPTY_BYTES),
+  exchangeEdges: method('ExchangeEdges', { request: exchangeEdgesRequest, reply: exchangeEdgesReply }, MAX_EDGES_BYTES),
+}
+
+function method<Request, Reply>(
+  name: string,
+  codecs: { request: Codec<Request>; reply: Codec<Reply> },
+  maxReplyBytes: number,
+): Method<Request, Reply> {
+  return { path: `/net.pb.Service/${name}`, ...codecs, maxReplyBytes }
 }

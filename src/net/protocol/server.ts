@@ -13,8 +13,9 @@ import type { Logger } from '../../core/logger.ts'
 import type { PeerId } from '../../core/peer-id.ts'
 import type { PeerHost } from '../host/libp2p-host.ts'
 import { Budget } from './budget.ts'
-import { LimitedCall } from './call-limits.ts'
-import { MAX_HOST_BYTES, MAX_MESSAGE_BYTES, MAX_PEER_BYTES, MAX_PEER_CALLS, PROTOCOL } from './constants.ts'
+import { type CallRooms, LimitedCall, type Room } from './call-limits.ts'
+import { MAX_HOST_BYTES, MAX_HOST_CALLS, MAX_MESSAGE_BYTES, MAX_PEER_BYTES } from './constants.ts'
+import { MAX_PEER_CALLS, MAX_PEER_SESSIONS, PROTOCOL } from './constants.ts'
 import type { Handlers } from './handlers/handlers.ts'
 import { type Method, type MethodName, methods } from './methods.ts'
 import { SessionSocket } from './session-socket.ts'
@@ -30,32 +31,48 @@ type RawMethod = MethodDefinition<Uint8Array, Uint8Array>
 type RawService = { readonly [M in MethodName]: RawMethod }
 
 /** Calls whose replies may be as large as a message. */
-const LARGE_REPLIES: ReadonlySet<string> = new Set([methods.getLogs.path, methods.getRecords.path])
+const LARGE_REPLIES: ReadonlySet<string> = new Set(
+  Object.values(methods).flatMap(({ path, maxReplyBytes }) => (maxReplyBytes === MAX_MESSAGE_BYTES ? path : [])),
+)
+
+/** A peer with sessions. */
+interface Visitor extends Room {
+  /** What ends each of its sessions, the oldest first. */
+  readonly sessions: Set<() => void>
+}
 
 /** Answers the calls of peers. Each stream has a server of its own, so that handlers know who calls. */
 export function servePeers(components: PeerServerComponents): void {
   const { host, handlers, logger } = components
-  const hostBudget = new Budget(MAX_HOST_BYTES)
-  const peers = new Map<PeerId, { budget: Budget; streams: number }>()
+  const hostRoom = { bytes: new Budget(MAX_HOST_BYTES), calls: new Budget(MAX_HOST_CALLS) }
+  const visitors = new Map<PeerId, Visitor>()
   host.handle(PROTOCOL, (duplex, peer) => {
-    const shared = peers.get(peer) ?? { budget: new Budget(MAX_PEER_BYTES), streams: 0 }
-    peers.set(peer, shared)
-    shared.streams++
+    const visitor = visitors.get(peer) ?? newVisitor()
+    visitors.set(peer, visitor)
+    const rooms = { peer: visitor, host: hostRoom }
+    const end = serveStream(duplex, { rooms, implementation: implementationOf(handlers, { peer, logger }) })
+    visitor.sessions.add(end)
     duplex.once('close', () => {
-      shared.streams--
-      if (shared.streams === 0) peers.delete(peer)
+      visitor.sessions.delete(end)
+      if (visitor.sessions.size === 0 && visitors.get(peer) === visitor) visitors.delete(peer)
     })
-    const budgets = { peer: shared.budget, host: hostBudget }
-    const limit: ServerInterceptor = ({ path }, call) =>
-      new LimitedCall(call, { budgets, largeReply: LARGE_REPLIES.has(path) })
-    serveStream(duplex, { limit, implementation: implementationOf(handlers, { peer, logger }) })
+    const [oldest] = visitor.sessions
+    if (visitor.sessions.size > MAX_PEER_SESSIONS) oldest?.()
   })
 }
 
+function newVisitor(): Visitor {
+  return { bytes: new Budget(MAX_PEER_BYTES), calls: new Budget(MAX_PEER_CALLS), sessions: new Set() }
+}
+
+/** Answers what ends the session. */
 function serveStream(
   duplex: Duplex,
-  { limit, implementation }: { limit: ServerInterceptor; implementation: Implementation },
-): void {
+  { rooms, implementation }: { rooms: CallRooms; implementation: Implementation },
+): () => void {
+  const endSession = (): void => socket.abandon()
+  const limit: ServerInterceptor = ({ path }, call) =>
+    new LimitedCall(call, { rooms, largeReply: LARGE_REPLIES.has(path), endSession })
   const server = new Server({
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
     'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
@@ -64,8 +81,9 @@ function serveStream(
     interceptors: [limit],
   })
   server.addService(service, implementation)
-  const injector = server.createConnectionInjector(ServerCredentials.createInsecure())
-  injector.injectConnection(new SessionSocket(duplex, () => server.forceShutdown()))
+  const socket = new SessionSocket(duplex, () => server.forceShutdown())
+  server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(socket)
+  return endSession
 }
 
 type Implementation = { readonly [M in MethodName]: handleUnaryCall<Uint8Array, Uint8Array> }
@@ -119,6 +137,7 @@ export function readRequest<Request>(method: Method<Request, unknown>, bytes: Ui
     return method.request.decode(bytes)
   } catch (error) {
     if (!(error instanceof ThreadsError)) throw error
+    if (error.code === 'TOO_LARGE') throw error
     if (error.code === 'BAD_MESSAGE') throw new StatusError(Status.invalidArgument, error.message)
     throw new StatusError(Status.internal, `grpc: error unmarshalling request: ${error.message}`)
   }

@@ -20,6 +20,9 @@ export class SessionSocket extends Duplex {
   /** Ends the write under way. */
   #written: Callback | undefined
   #stalled: NodeJS.Timeout | undefined
+  #sending = false
+  /** Came while the session wrote. */
+  readonly #held: Buffer[] = []
   #ended = false
   #told = false
   #final = false
@@ -28,18 +31,16 @@ export class SessionSocket extends Duplex {
     super()
     this.#stream = stream
     this.#onGone = onGone
-    stream.on('data', (chunk: Buffer) => {
-      if (!this.#ended && !this.push(chunk)) stream.pause()
-    })
+    stream.on('data', (chunk: Buffer) => this.#receive(chunk))
     stream.on('error', () => {})
     const end = (): void => this.#end()
     stream.once('end', end).once('close', end)
     if (stream.destroyed || stream.readableEnded) setImmediate(end)
   }
 
-  /** Ends the stream now; `onGone` follows. */
+  /** Resets the stream, whatever waits to be sent on it; calls `onGone`. */
   abandon(): void {
-    this.#stream.destroy()
+    this.#stream.destroy(new Error('the session was given up'))
     this.#end()
     this.#tell()
   }
@@ -66,7 +67,9 @@ export class SessionSocket extends Duplex {
   }
 
   override _destroy(_error: Error | null, callback: Callback): void {
-    this.abandon()
+    this.#stream.destroy()
+    this.#end()
+    this.#tell()
     callback()
   }
 
@@ -95,7 +98,23 @@ export class SessionSocket extends Duplex {
     if (this.#ended) return callback()
     this.#written = callback
     this.#stalled = setTimeout(() => this.abandon(), WRITE_TIMEOUT_MS)
+    this.#sending = true
     this.#stream.write(bytes, () => this.#finishWrite())
+    this.#sending = false
+  }
+
+  /** Node ends the process if a session gets to read while it calls write. */
+  #receive(chunk: Buffer): void {
+    if (this.#ended) return
+    if (this.#sending || this.#held.length > 0) {
+      this.#held.push(chunk)
+      if (this.#held.length === 1) setImmediate(() => this.#release())
+    } else if (!this.push(chunk)) this.#stream.pause()
+  }
+
+  #release(): void {
+    const chunk = Buffer.concat(this.#held.splice(0))
+    if (!this.push(chunk)) this.#stream.pause()
   }
 
   #finishWrite(): void {

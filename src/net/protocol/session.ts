@@ -22,6 +22,8 @@ const FRAME_HEADER_BYTES = 5
 
 export interface CallOptions extends AbortOptions {
   readonly timeoutMs: number
+  /** Larger replies are refused, before they are read. */
+  readonly maxReplyBytes: number
 }
 
 /** One HTTP/2 session over a stream to a peer, for unary gRPC calls. Closes itself when it is not used. */
@@ -83,9 +85,9 @@ export class PeerSession {
   }
 }
 
-function readReply(stream: ClientHttp2Stream, { signal, timeoutMs }: CallOptions): Promise<Uint8Array> {
+function readReply(stream: ClientHttp2Stream, { signal, timeoutMs, maxReplyBytes }: CallOptions): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    const reply = new ReplyReader()
+    const reply = new ReplyReader(maxReplyBytes)
     let status: StatusError | 'ok' | undefined
     const finish = (outcome: () => void): void => {
       clearTimeout(timer)
@@ -145,8 +147,13 @@ function percentDecoded(text: string): string {
 
 /** Collects the frame of one message. */
 class ReplyReader {
+  readonly #maxBytes: number
   readonly #chunks: Buffer[] = []
   #received = 0
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
 
   /** Takes a part. Answers what is wrong with the frame, as soon as that can be seen. */
   push(chunk: Buffer): StatusError | undefined {
@@ -154,11 +161,8 @@ class ReplyReader {
     this.#received += chunk.length
     const length = this.#length()
     if (length === undefined) return undefined
-    if (length > MAX_MESSAGE_BYTES) {
-      return new StatusError(
-        Status.resourceExhausted,
-        `reply of ${length} bytes, at most ${MAX_MESSAGE_BYTES} are taken`,
-      )
+    if (length > this.#maxBytes) {
+      return new StatusError(Status.resourceExhausted, `reply of ${length} bytes, at most ${this.#maxBytes} are taken`)
     }
     if (this.#received <= FRAME_HEADER_BYTES + length) return undefined
     return new StatusError(Status.internal, 'more than one message in the reply')

@@ -49,7 +49,9 @@ beforeEach(() => {
 async function answersOthers(): Promise<void> {
   const session = new PeerSession(open(member), member)
   const bytes = methods.exchangeEdges.request.encode({ threads: [] })
-  await expect(session.call(methods.exchangeEdges.path, bytes, { timeoutMs: 5_000 })).resolves.toHaveLength(0)
+  await expect(
+    session.call(methods.exchangeEdges.path, bytes, { timeoutMs: 5_000, maxReplyBytes: 1_000_000 }),
+  ).resolves.toHaveLength(0)
   session.destroy()
 }
 

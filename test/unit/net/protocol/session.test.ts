@@ -13,7 +13,7 @@ it('a session that is destroyed in the middle of a write ends its calls', async 
   const [stream] = streamPair()
   stream.stalled = true
   const session = new PeerSession(stream, PEER)
-  const call = session.call('/service/Method', new Uint8Array(10), { timeoutMs: 10_000 })
+  const call = session.call('/service/Method', new Uint8Array(10), { timeoutMs: 10_000, maxReplyBytes: 1_000_000 })
   await expect.poll(() => stream.writableLength).toBeGreaterThan(0)
   session.destroy()
   await expect(call).rejects.toThrow('the connection ended')
@@ -25,7 +25,7 @@ it('a session whose peer takes nothing is given up in time', async () => {
   const [stream] = streamPair()
   stream.stalled = true
   const session = new PeerSession(stream, PEER)
-  const call = session.call('/service/Method', new Uint8Array(10), { timeoutMs: 60_000 })
+  const call = session.call('/service/Method', new Uint8Array(10), { timeoutMs: 60_000, maxReplyBytes: 1_000_000 })
   const outcome = expect(call).rejects.toThrow('the connection ended')
   while (stream.writableLength === 0) await new Promise((resolve) => setImmediate(resolve))
   vi.advanceTimersByTime(19_000)
