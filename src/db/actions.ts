@@ -26,8 +26,8 @@ export interface ActionContext {
   readonly schema: CollectionSchema
   /** The stored document, unfiltered. */
   stored(id: string): Promise<Uint8Array | undefined>
-  /** Whether the transaction has written the instance before. */
-  written(id: string): boolean
+  /** What the transaction has done to the instance before, in order. */
+  earlier(id: string): readonly Action[]
   /** The stored document as the caller may see it. */
   served(id: string): Promise<Uint8Array | undefined>
   newId(): string
@@ -55,9 +55,10 @@ export async function saveAction(bytes: Uint8Array, context: ActionContext): Pro
   const next = modified(document, context)
   const change = diffPatch(previous, next)
   // What the committed document says already, an earlier write of the transaction may say otherwise.
-  const patch = context.written(id) ? fullPatch(change, next) : change
+  const earlier = context.earlier(id)
+  const patch = earlier.length > 0 ? fullPatch(change, next) : change
   const made = action('save', { id, collection: context.collection, patch })
-  refuseTooLarge(stored, { patch, bytes: made.patch?.length ?? 0 })
+  refuseTooLarge(stored, [...earlier, made])
   return made
 }
 
@@ -122,14 +123,19 @@ export function instanceExists(): ThreadsError {
   return new ThreadsError('INSTANCE_EXISTS', "can't create already existing instance")
 }
 
-/** An event whose result is too large would have no effect. */
-function refuseTooLarge(stored: Uint8Array | undefined, { patch, bytes }: { patch: Document; bytes: number }): void {
-  if ((stored?.length ?? 0) + bytes <= MAX_DOCUMENT_BYTES) return
-  const result = documentBytes(mergeDocument(stored === undefined ? {} : parseStored(stored), patch))
+/** An event whose result is too large would have no effect. The last of the actions is the one that is to be made. */
+function refuseTooLarge(stored: Uint8Array | undefined, actions: readonly Action[]): void {
+  const most = actions.reduce((sum, { patch }) => sum + (patch?.length ?? 0), stored?.length ?? 0)
+  if (most <= MAX_DOCUMENT_BYTES) return
+  const result = documentBytes(actions.reduce(after, stored === undefined ? {} : parseStored(stored)))
   if (result.length > MAX_DOCUMENT_BYTES) {
     const text = `the document has ${result.length} bytes then, at most ${MAX_DOCUMENT_BYTES} are allowed`
     throw new ThreadsError('TOO_LARGE', text)
   }
+}
+
+function after(document: Document, { patch }: Action): Document {
+  return patch === undefined ? {} : mergeDocument(document, parseStored(patch))
 }
 
 async function visible(id: string, context: ActionContext): Promise<Document> {

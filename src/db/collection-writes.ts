@@ -41,17 +41,19 @@ export class CollectionWrites {
     refuseTooMany(documents.length)
     const committed = this.#context(seen.reader)
     const deleted = new Set(seen.pending.filter(({ type }) => type === 'delete').map(({ id }) => id))
-    const written = new Set(seen.pending.map(({ id }) => id))
+    const earlier = Map.groupBy(seen.pending, ({ id }) => id)
     const context: ActionContext = {
       ...committed,
       stored: async (id) => (deleted.has(id) ? undefined : committed.stored(id)),
-      written: (id) => written.has(id),
+      earlier: (id) => earlier.get(id) ?? [],
     }
     const actions: Action[] = []
     for (const document of documents) {
       const action = await saveAction(document, context)
-      written.add(action.id)
       actions.push(action)
+      const before = earlier.get(action.id)
+      if (before === undefined) earlier.set(action.id, [action])
+      else before.push(action)
     }
     return actions
   }
@@ -86,7 +88,7 @@ export class CollectionWrites {
       schema: components.schema(),
       stored: (id) => reader.stored(id),
       served: (id) => reader.served(id),
-      written: () => false,
+      earlier: () => [],
       newId: () => components.newId(),
       modified: () => components.modified(),
     }

@@ -67,7 +67,7 @@ async function create(text: string, schema: CollectionSchema): Promise<{ id?: st
       collection: 'Things',
       schema,
       stored: nothing,
-      written: () => false,
+      earlier: () => [],
       served: nothing,
       newId: () => '01hq3v5zt7k2m9x4c8b6n1d0fe',
       modified: () => 1,

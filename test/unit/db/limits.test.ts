@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Collection, Database } from '../../../src/db/index.ts'
-import { bytesOf, newNotes, noteOf } from '../../support/notes.ts'
+import { bytesOf, newNotes, NOTE, noteOf } from '../../support/notes.ts'
 import { ForeignLog } from '../../support/foreign-log.ts'
 import { startHost, type TestHost } from '../../support/host.ts'
 
@@ -37,6 +37,27 @@ describe('a document', () => {
     await notes.save([bytesOf({ ...grown, b: 'x'.repeat(1.9 * MIB) })])
     const { a, b, c } = noteOf(await notes.findById('n'))
     expect([a === grown.a, JSON.stringify(b).length - 2, c]).toEqual([true, Math.floor(1.9 * MIB), undefined])
+  })
+
+  it('grows to 4 MiB in several saves of one transaction, and no further', async () => {
+    await notes.create([bytesOf({ _id: 'n', hidden: 'x'.repeat(2.9 * MIB) })])
+    // Who does not see a member does not remove it, nor count it.
+    await database.updateCollection({ ...NOTE, readFilter: 'delete instance.hidden; return instance' })
+    const b = bytesOf({ _id: 'n', b: 'x'.repeat(0.7 * MIB) })
+    const c = bytesOf({ _id: 'n', c: 'x'.repeat(0.7 * MIB) })
+    const refusal = {
+      code: 'TOO_LARGE',
+      message: expect.stringMatching(/^the document has \d+ bytes then, at most 4194304 are allowed$/),
+    }
+    await expect(notes.save([b, c])).rejects.toMatchObject(refusal)
+    const transaction = await database.writeTransaction('Note')
+    await transaction.save([b])
+    await expect(transaction.save([c])).rejects.toMatchObject(refusal)
+    await expect(transaction.verify([c])).rejects.toMatchObject(refusal)
+    await transaction.delete(['n'])
+    await transaction.save([c])
+    await transaction.commit()
+    expect(Object.keys(noteOf(await notes.findById('n')))).toEqual(['_id', 'c', '_mod'])
   })
 
   it('that somebody else lets grow further stays as it was', async () => {
