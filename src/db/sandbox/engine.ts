@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import {
   newQuickJSWASMModuleFromVariant,
   newVariant,
@@ -7,16 +5,20 @@ import {
   type QuickJSWASMModule,
 } from 'quickjs-emscripten-core'
 import { Limiter } from './limiter.ts'
+import { WORK_LEFT } from './metering.ts'
+import { withoutSurroundings } from './surroundings.ts'
 
-const PACKAGE = '@jitl/quickjs-wasmfile-release-sync'
 const WASM_PAGE_BYTES = 65_536
 
 /** What the host itself may need beyond the limit: texts it hands over, and their copies. */
 const HOST_BYTES = 64 * 1024 * 1024
 
-// Not by import: the package's types describe only its CommonJS form.
-const require = createRequire(import.meta.url)
-const { default: quickjsVariant }: { default: QuickJSSyncVariant } = require(PACKAGE)
+/** What an engine is made from. The same everywhere, however it is loaded. */
+export interface EngineBuild {
+  readonly variant: QuickJSSyncVariant
+  /** Metered, see `meterModule`. */
+  readonly wasm: WebAssembly.Module
+}
 
 /** An instance of QuickJS with memory of its own. Dropping it frees all. */
 export interface Engine {
@@ -24,34 +26,31 @@ export interface Engine {
   readonly limiter: Limiter
 }
 
-let compiled: Promise<WebAssembly.Module> | undefined
-
-async function compileEngine(): Promise<WebAssembly.Module> {
-  return WebAssembly.compile(await readFile(require.resolve(`${PACKAGE}/wasm`)))
-}
-
 /**
  * The limit is that of the WebAssembly memory, because the engine's own does not work in this build. All of it is there
  * from the start; the system backs it when it is touched.
  */
-export async function startEngine(memoryBytes: number): Promise<Engine> {
-  compiled ??= compileEngine()
-  const wasm = await compiled
-  const limiter = new Limiter()
-  const wasmMemory = new WebAssembly.Memory({
+export async function startEngine(build: EngineBuild, memoryBytes: number): Promise<Engine> {
+  const memory = new WebAssembly.Memory({
     initial: memoryBytes / WASM_PAGE_BYTES,
     maximum: (memoryBytes + HOST_BYTES) / WASM_PAGE_BYTES,
   })
-  limiter.guardMemory(wasmMemory)
-  const variant = newVariant(quickjsVariant, {
-    wasmMemory,
+  const instantiated = Promise.withResolvers<WebAssembly.Instance>()
+  const variant = newVariant(build.variant, {
+    wasmMemory: memory,
     emscriptenModule: {
       async instantiateWasm(imports, onSuccess) {
-        const instance = await WebAssembly.instantiate(wasm, limiter.guardImports(imports))
+        const instance = await WebAssembly.instantiate(build.wasm, withoutSurroundings(imports, memory))
+        instantiated.resolve(instance)
         onSuccess(instance)
         return instance.exports
       },
     },
   })
-  return { quickjs: await newQuickJSWASMModuleFromVariant(variant), limiter }
+  const quickjs = await newQuickJSWASMModuleFromVariant(variant)
+  const { [WORK_LEFT]: workLeft } = (await instantiated.promise).exports
+  if (!(workLeft instanceof WebAssembly.Global)) throw new TypeError('the engine is not metered')
+  const limiter = new Limiter(workLeft)
+  limiter.guardMemory(memory)
+  return { quickjs, limiter }
 }

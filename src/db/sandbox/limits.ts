@@ -8,21 +8,45 @@ export const JUDGE_VERSION = 'quickjs-0.32.0/1'
 export type Budget = 'judge' | 'author'
 
 export interface Limits {
-  /** The engine counts a tick every 10,000 jumps, calls or steps of a regular expression: about 5,000 turns of a loop. */
+  /** A tick is `STEPS_PER_TICK` steps. */
   readonly ticks: number
+  /**
+   * What the engine itself does, in units of `meterModule`: a step takes about 10, and a built-in may take any number
+   * within one step. The most that are possible take some seconds.
+   */
+  readonly work: number
   /** Of the whole engine, in which a fresh realm takes about 1 MiB. */
   readonly memoryBytes: number
 }
 
+/** Jumps, calls or steps of a regular expression; a turn of a loop is about two. */
+export const STEPS_PER_TICK = 10_000
+
 const MIB = 1024 * 1024
 
+/** What a call may use, in words. */
+export function allowed(limit: 'steps' | 'work' | 'memory', { ticks, work, memoryBytes }: Limits): string {
+  if (limit === 'steps') return `${ticks * STEPS_PER_TICK} steps`
+  return limit === 'work' ? `${work} units of work inside built-ins` : `${memoryBytes / MIB} MiB`
+}
+
 export const LIMITS: Record<Budget, Limits> = {
-  judge: { ticks: 4000, memoryBytes: 256 * MIB },
-  author: { ticks: 1000, memoryBytes: 64 * MIB },
+  judge: { ticks: 4000, work: 600_000_000, memoryBytes: 256 * MIB },
+  author: { ticks: 1000, work: 150_000_000, memoryBytes: 64 * MIB },
 }
 
 /** Of the engine that calls share. One that needs more is run again in an engine of its own. */
 export const SHARED_MEMORY_BYTES: number = 64 * MIB
+
+/**
+ * Which part of its work a call may do in the shared engine. What was done there before moves the count (when garbage is
+ * collected, how large the engine's tables are), but not by such a factor: no call that ends within its part there
+ * would reach the limit in an engine of its own.
+ */
+export const SHARED_PART: number = 1 / 16
+
+/** A call that does more of its work than this leaves larger tables behind; its realm is not used again. */
+export const LIGHT_PART: number = 1 / 128
 
 /** Deeper recursion throws inside the function. More would let the engine overflow the stack of its thread. */
 export const STACK_BYTES: number = 256 * 1024

@@ -29,10 +29,13 @@ export interface Work {
   readonly budget: Budget
 }
 
-/** What became of a call: `compiled`, `uncompilable`, `out-of-steps`, `out-of-memory`, or a word of `ANSWERS`. */
+/**
+ * What became of a call: `compiled`, `uncompilable`, `out-of-steps`, `out-of-work`, `out-of-memory`, or a word of
+ * `ANSWERS`.
+ */
 export interface Answer {
   readonly word: string
-  /** The value, the JSON, or what went wrong; empty where there is none. */
+  /** The value, the JSON, what went wrong, or what would have been allowed; empty where there is none. */
   readonly text: string
 }
 
@@ -44,6 +47,9 @@ export function parseAnswer(said: string): Answer {
 
 /** What a worker is started with. */
 export interface WorkerSetup {
-  /** Shared memory. The worker adds 1 after every call, so that its owner can tell a long work from a stuck call. */
+  /**
+   * Shared memory. The worker adds 1 when it begins a work and after every call, so that its owner can tell a long work
+   * from a stuck call.
+   */
   readonly progress: Int32Array
 }

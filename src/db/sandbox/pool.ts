@@ -4,12 +4,19 @@ import type { Logger } from '../../core/logger.ts'
 import type { Answer, Work } from './messages.ts'
 import { SandboxThread } from './sandbox-thread.ts'
 
-/** A work that takes longer no longer counts against the size of the pool, so that others need not wait for it. */
-const SLOW_MS = 1000
+/**
+ * A work that takes longer is slow, and so are the next works of its function, until one is quick again. Slow works have
+ * threads of their own, so that those of other functions need not wait for them.
+ */
+const SLOW_MS = 500
 
 /** Threads beyond the size of the pool, for slow works. */
 const MAX_SLOW = 4
 
+/** Functions known to be slow; the first one found is forgotten first. */
+const MAX_SLOW_FUNCTIONS = 100
+
+/** Of quick works, and of slow ones. */
 const MAX_WAITING = 1000
 
 export interface PoolOptions {
@@ -22,15 +29,23 @@ export interface PoolOptions {
 
 interface Job {
   readonly work: Work
+  /** The source of its first function, by which it is known to be slow. */
+  readonly source: string
   triesLeft: number
   resolve(answers: Answer[]): void
   reject(reason: Error): void
 }
 
 interface Run {
+  readonly job: Job
   progress: number
+  /** The thread has begun with the work; it may have to start first. */
+  begun: boolean
   watches: number
   watchesWithoutProgress: number
+  slow: boolean
+  /** Ended to make room, and to be run again. */
+  preempted: boolean
 }
 
 /** Spreads works over threads that start when needed, and ends those that are stuck. */
@@ -38,6 +53,8 @@ export class SandboxPool {
   readonly #options: PoolOptions
   readonly #watchMs: number
   readonly #waiting: Job[] = []
+  readonly #slowWaiting: Job[] = []
+  readonly #slowFunctions = new Set<string>()
   readonly #idle: SandboxThread[] = []
   readonly #running = new Map<SandboxThread, Run>()
   #watching = false
@@ -52,8 +69,10 @@ export class SandboxPool {
   run(work: Work, tries: number): Promise<Answer[]> {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(new ThreadsError('CLOSED', 'the sandbox is closed'))
-      if (this.#waiting.length >= MAX_WAITING) return reject(new ThreadsError('SANDBOX_DOWN', 'too many calls wait'))
-      this.#waiting.push({ work, triesLeft: tries, resolve, reject })
+      const job: Job = { work, source: work.functions[0]?.source ?? '', triesLeft: tries, resolve, reject }
+      const queue = this.#queueOf(job)
+      if (queue.length >= MAX_WAITING) return reject(new ThreadsError('SANDBOX_DOWN', 'too many calls wait'))
+      queue.push(job)
       this.#dispatch()
     })
   }
@@ -61,39 +80,51 @@ export class SandboxPool {
   async close(): Promise<void> {
     this.#closed = true
     const closed = new ThreadsError('CLOSED', 'the sandbox is closed')
-    for (const job of this.#waiting.splice(0)) job.reject(closed)
+    for (const job of [...this.#waiting.splice(0), ...this.#slowWaiting.splice(0)]) job.reject(closed)
     await Promise.all([...this.#idle.splice(0), ...this.#running.keys()].map((thread) => thread.kill(closed)))
   }
 
+  #queueOf({ source }: Job): Job[] {
+    return this.#slowFunctions.has(source) ? this.#slowWaiting : this.#waiting
+  }
+
   #dispatch(): void {
-    while (this.#waiting.length > 0) {
-      const thread = this.#freeThread()
-      if (thread === undefined) return
+    while (this.#quickRuns() < this.#options.threads) {
       const job = this.#waiting.shift()
-      if (job === undefined) return
-      void this.#perform(thread, job)
+      if (job === undefined) break
+      void this.#perform(job, false)
+    }
+    while (this.#slowRuns() < MAX_SLOW) {
+      const job = this.#slowWaiting.shift()
+      if (job === undefined) break
+      void this.#perform(job, true)
     }
   }
 
-  #freeThread(): SandboxThread | undefined {
+  #freeThread(): SandboxThread {
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) if (!idle.failed) return idle
-    const { threads } = this.#options
-    return this.#quickRuns() < threads && this.#running.size < threads + MAX_SLOW ? new SandboxThread() : undefined
+    return new SandboxThread()
+  }
+
+  #slowRuns(): number {
+    return this.#running.values().reduce((count, { slow }) => count + Number(slow), 0)
   }
 
   #quickRuns(): number {
-    let quick = 0
-    for (const run of this.#running.values()) if (run.watches * this.#watchMs < SLOW_MS) quick++
-    return quick
+    return this.#running.size - this.#slowRuns()
   }
 
-  async #perform(thread: SandboxThread, job: Job): Promise<void> {
-    this.#running.set(thread, { progress: thread.progress, watches: 0, watchesWithoutProgress: 0 })
+  async #perform(job: Job, slow: boolean): Promise<void> {
+    const thread = this.#freeThread()
+    const { progress } = thread
+    const run: Run = { job, progress, begun: false, watches: 0, watchesWithoutProgress: 0, slow, preempted: false }
+    this.#running.set(thread, run)
     this.#watch()
     try {
       job.resolve(await thread.run(job.work))
+      if (run.watches * this.#watchMs < SLOW_MS) this.#slowFunctions.delete(job.source)
     } catch (error) {
-      this.#lost(job, error)
+      this.#lost(run, error)
     }
     this.#running.delete(thread)
     if (!thread.failed) this.#giveBack(thread)
@@ -106,12 +137,16 @@ export class SandboxPool {
     else this.#idle.push(thread)
   }
 
-  #lost(job: Job, cause: unknown): void {
+  #lost({ job, preempted }: Run, cause: unknown): void {
     if (this.#closed) return job.reject(new ThreadsError('CLOSED', 'the sandbox is closed'))
+    if (preempted) {
+      this.#slowWaiting.push(job)
+      return
+    }
     job.triesLeft -= 1
     this.#options.logger.warn({ err: cause, triesLeft: job.triesLeft }, 'a sandbox thread ended without an answer')
     if (job.triesLeft > 0) {
-      this.#waiting.unshift(job)
+      this.#queueOf(job).unshift(job)
       return
     }
     const hint = 'A validator or filter keeps the engine busy, or needs more than it has. Change it.'
@@ -132,10 +167,32 @@ export class SandboxPool {
 
   #look(thread: SandboxThread, run: Run): void {
     const { wallClockMs } = this.#options
-    run.watches += 1
-    run.watchesWithoutProgress = thread.progress === run.progress ? run.watchesWithoutProgress + 1 : 0
+    const moved = thread.progress !== run.progress
+    run.begun ||= moved
+    if (run.begun) run.watches += 1
+    run.watchesWithoutProgress = moved ? 0 : run.watchesWithoutProgress + 1
     run.progress = thread.progress
-    if (run.watchesWithoutProgress * this.#watchMs <= wallClockMs) return
-    void thread.kill(new Error(`a call took longer than ${wallClockMs} ms`))
+    if (run.watchesWithoutProgress * this.#watchMs > wallClockMs) {
+      void thread.kill(new Error(`a call took longer than ${wallClockMs} ms`))
+    } else if (!run.slow && run.watches * this.#watchMs >= SLOW_MS) {
+      this.#foundSlow(thread, run)
+    }
+  }
+
+  #foundSlow(thread: SandboxThread, run: Run): void {
+    const { source } = run.job
+    this.#slowFunctions.add(source)
+    for (const first of this.#slowFunctions) {
+      if (this.#slowFunctions.size > MAX_SLOW_FUNCTIONS) this.#slowFunctions.delete(first)
+      else break
+    }
+    const alike = this.#waiting.filter((job) => job.source === source)
+    const others = this.#waiting.filter((job) => job.source !== source)
+    this.#waiting.splice(0, this.#waiting.length, ...others)
+    this.#slowWaiting.push(...alike)
+    run.slow = true
+    if (this.#slowRuns() <= MAX_SLOW) return
+    run.preempted = true
+    void thread.kill(new Error('too many works are slow'))
   }
 }

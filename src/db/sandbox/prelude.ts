@@ -137,7 +137,7 @@ return function prepare(fn, form) {
     try {
       text = run(fn, who, first, second)
     } catch (error) {
-      text = 'threw ' + describeError(error)
+      text = answerError(error)
     }
     return restore() ? text : '!' + text
   }

@@ -1,6 +1,7 @@
 import { type QuickJSContext, type QuickJSHandle, type QuickJSRuntime, Scope } from 'quickjs-emscripten-core'
 import type { Engine } from './engine.ts'
-import { STACK_BYTES } from './limits.ts'
+import type { Allowance } from './limiter.ts'
+import { MAX_SOURCE_CHARS, STACK_BYTES } from './limits.ts'
 import type { FunctionForm, SandboxCall, SandboxFunction } from './messages.ts'
 import { PRELUDE } from './prelude.ts'
 
@@ -20,8 +21,9 @@ export class Realm {
   readonly #call: QuickJSHandle
   #spent = false
 
-  /** Throws CompileError. */
-  constructor(engine: Engine, fn: SandboxFunction) {
+  /** Throws CompileError and LimitReached. */
+  constructor(engine: Engine, fn: SandboxFunction, allowance: Allowance) {
+    if (fn.source.length > MAX_SOURCE_CHARS) throw new CompileError(`longer than ${MAX_SOURCE_CHARS} characters`)
     this.#engine = engine
     this.#runtime = engine.quickjs.newRuntime({
       maxStackSizeBytes: STACK_BYTES,
@@ -29,9 +31,9 @@ export class Realm {
     })
     this.#context = this.#runtime.newContext()
     try {
-      this.#call = this.#compile(fn)
+      this.#call = engine.limiter.run(allowance, () => this.#compile(fn))
     } catch (error) {
-      this.#free()
+      if (!engine.limiter.worn) this.#free()
       throw error
     }
   }
@@ -42,11 +44,11 @@ export class Realm {
   }
 
   /** What the realm says, see `ANSWERS`. Throws LimitReached; any other error means that the engine is broken. */
-  call({ timeMs, who, first, second }: SandboxCall, ticks: number): string {
+  call({ timeMs, who, first, second }: SandboxCall, allowance: Allowance): string {
     const context = this.#context
     const handles = [context.newNumber(timeMs), this.#text(who), this.#text(first), this.#text(second)]
     this.#spent = true
-    const said = this.#engine.limiter.run(ticks, () => {
+    const said = this.#engine.limiter.run(allowance, () => {
       const result = context.callFunction(this.#call, context.undefined, ...handles)
       for (const handle of handles) handle.dispose()
       if (result.error === undefined) return result.value.consume((value) => context.getString(value))

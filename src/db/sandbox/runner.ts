@@ -1,7 +1,7 @@
-import { type Engine, startEngine } from './engine.ts'
-import { LIMITS, type Limits, SHARED_MEMORY_BYTES } from './limits.ts'
+import { type Engine, type EngineBuild, startEngine } from './engine.ts'
+import { type Allowance, type Limit, LimitReached } from './limiter.ts'
+import { allowed, LIGHT_PART, LIMITS, type Limits, SHARED_MEMORY_BYTES, SHARED_PART } from './limits.ts'
 import { type Answer, parseAnswer, type SandboxCall, type SandboxFunction, type Work } from './messages.ts'
-import { LimitReached } from './limiter.ts'
 import { CompileError, Realm } from './realm.ts'
 
 /** The one used longest ago goes first. */
@@ -13,8 +13,13 @@ const MAX_REALMS = 24
  * one the same call does the same on every host.
  */
 export class Runner {
+  readonly #build: EngineBuild
   #shared: Engine | undefined
   readonly #realms = new Map<string, Realm>()
+
+  constructor(build: EngineBuild) {
+    this.#build = build
+  }
 
   /** Calls `moved` after each call. An error means that the engine broke; nothing more should run in this thread. */
   async run({ functions, calls, budget }: Work, moved: () => void): Promise<Answer[]> {
@@ -22,33 +27,40 @@ export class Runner {
     for (const call of calls) {
       const fn = functions[call.fn]
       if (fn === undefined) throw new RangeError('a call names a function that is not there')
-      this.#shared ??= await startEngine(SHARED_MEMORY_BYTES)
-      const answer = this.#runShared(this.#shared, fn, call, LIMITS[budget])
-      const reachedLimit = answer.word === 'out-of-steps' || answer.word === 'out-of-memory'
-      answers.push(reachedLimit ? await runAlone(fn, call, LIMITS[budget]) : answer)
+      this.#shared ??= await startEngine(this.#build, SHARED_MEMORY_BYTES)
+      const limits = LIMITS[budget]
+      answers.push(this.#runShared(this.#shared, fn, call, limits) ?? (await this.#runAlone(fn, call, limits)))
       moved()
     }
     return answers
   }
 
-  #runShared(engine: Engine, fn: SandboxFunction, call: SandboxCall, limits: Limits): Answer {
+  /** Nothing if the call needs an engine of its own. */
+  #runShared(engine: Engine, fn: SandboxFunction, call: SandboxCall, limits: Limits): Answer | undefined {
     const key = `${fn.form} ${fn.source}`
     let realm = this.#realms.get(key)
     // One tick less, because the count of a used realm begins somewhere within a tick.
-    const answer = perform(call, limits.ticks - 1, () => {
-      realm ??= new Realm(engine, fn)
+    const allowance = { ticks: limits.ticks - 1, work: limits.work * SHARED_PART }
+    const answer = perform(call, allowance, () => {
+      realm ??= new Realm(engine, fn, allowance)
       return realm
     })
     this.#realms.delete(key)
     if (engine.limiter.worn) {
       this.#realms.clear()
       this.#shared = undefined
-    } else if (realm?.spent) {
-      realm.dispose()
+    } else if (realm?.spent || engine.limiter.lastWork > limits.work * LIGHT_PART) {
+      realm?.dispose()
     } else if (realm !== undefined) {
       this.#keep(key, realm)
     }
-    return answer
+    return typeof answer === 'string' ? undefined : answer
+  }
+
+  async #runAlone(fn: SandboxFunction, call: SandboxCall, limits: Limits): Promise<Answer> {
+    const engine = await startEngine(this.#build, limits.memoryBytes)
+    const answer = perform(call, limits, () => new Realm(engine, fn, limits))
+    return typeof answer === 'string' ? { word: `out-of-${answer}`, text: allowed(answer, limits) } : answer
   }
 
   #keep(key: string, realm: Realm): void {
@@ -62,17 +74,13 @@ export class Runner {
   }
 }
 
-async function runAlone(fn: SandboxFunction, call: SandboxCall, limits: Limits): Promise<Answer> {
-  const engine = await startEngine(limits.memoryBytes)
-  return perform(call, limits.ticks, () => new Realm(engine, fn))
-}
-
-function perform(call: SandboxCall, ticks: number, open: () => Realm): Answer {
+/** The answer, or the limit that was reached. */
+function perform(call: SandboxCall, allowance: Allowance, open: () => Realm): Answer | Limit {
   try {
     const realm = open()
-    return call.first === undefined ? { word: 'compiled', text: '' } : parseAnswer(realm.call(call, ticks))
+    return call.first === undefined ? { word: 'compiled', text: '' } : parseAnswer(realm.call(call, allowance))
   } catch (error) {
-    if (error instanceof LimitReached) return { word: `out-of-${error.limit}`, text: '' }
+    if (error instanceof LimitReached) return error.limit
     if (error instanceof CompileError) return { word: 'uncompilable', text: error.message }
     throw error
   }

@@ -33,7 +33,7 @@ export class SandboxThread {
     this.#worker.unref()
   }
 
-  /** Calls done since the start. */
+  /** Grows with every work begun and every call done. */
   get progress(): number {
     return Atomics.load(this.#progress, 0)
   }

@@ -20,11 +20,12 @@ export interface SandboxOptions {
   logger: Logger
   /** What `Date` shows to read filters. Default: the system's. */
   clock?: Clock
-  /** Works run side by side, at most 64; up to 4 more while some are slow. Default 2. */
+  /** Works run side by side, at most 64; beside them up to 4 of functions that are slow. Default 2. */
   threads?: number
   /**
-   * A call that takes longer, in ms, is ended with its thread. Since steps are limited, this is for what the engine cannot
-   * interrupt, such as a search through a huge array. At most an hour; default 20,000.
+   * A call that takes longer, in ms, is ended with its thread, and was not judged. The limits of steps and work end any
+   * call before, within seconds; this is for machines that are much slower, and engines that break. At most an hour;
+   * default 60,000.
    */
   wallClockMs?: number
 }
@@ -37,7 +38,7 @@ const MAX_WALL_CLOCK_MS = 3_600_000
  * of range.
  */
 export function createSandbox(options: SandboxOptions): Sandbox {
-  const { logger, clock = systemClock, threads = 2, wallClockMs = 20_000 } = options
+  const { logger, clock = systemClock, threads = 2, wallClockMs = 60_000 } = options
   requireRange('threads', threads, MAX_THREADS)
   requireRange('wallClockMs', wallClockMs, MAX_WALL_CLOCK_MS)
   const pool = new SandboxPool({ logger: logger.child('sandbox'), threads, wallClockMs })

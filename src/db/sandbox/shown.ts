@@ -21,9 +21,12 @@ export function shownOf({ word, text }: Answer, document: Uint8Array | undefined
     case 'uncompilable':
       throw new ThreadsError('READ_FILTER_FAILED', `${COMPILING}: ${text}`)
     case 'out-of-steps':
-      throw new ThreadsError('READ_FILTER_FAILED', `${RUNNING}: filter timed out`)
+    case 'out-of-work':
+      throw new ThreadsError('READ_FILTER_FAILED', `${RUNNING}: filter timed out: more than ${text}`)
     case 'out-of-memory':
-      throw new ThreadsError('READ_FILTER_FAILED', `${RUNNING}: filter ran out of memory`)
+      throw new ThreadsError('READ_FILTER_FAILED', `${RUNNING}: filter ran out of memory: more than ${text}`)
+    case 'out-of-stack':
+      throw new ThreadsError('READ_FILTER_FAILED', `${RUNNING}: filter ran out of stack: more than ${text}`)
     default:
       throw new ThreadsError('INTERNAL', `a filter cannot answer ${word}`)
   }

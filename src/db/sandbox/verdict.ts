@@ -55,9 +55,12 @@ export function verdictOf({ word, text }: Answer): Verdict {
     case 'uncompilable':
       return { accepted: false, reason: 'threw', message: `${COMPILING}: ${text}` }
     case 'out-of-steps':
-      return { accepted: false, reason: 'limit', message: `${RUNNING}: validator timed out` }
+    case 'out-of-work':
+      return { accepted: false, reason: 'limit', message: `${RUNNING}: validator timed out: more than ${text}` }
     case 'out-of-memory':
-      return { accepted: false, reason: 'limit', message: `${RUNNING}: validator ran out of memory` }
+      return { accepted: false, reason: 'limit', message: `${RUNNING}: validator ran out of memory: more than ${text}` }
+    case 'out-of-stack':
+      return { accepted: false, reason: 'limit', message: `${RUNNING}: validator ran out of stack: more than ${text}` }
     default:
       throw new ThreadsError('INTERNAL', `a validator cannot answer ${word}`)
   }

@@ -3,6 +3,7 @@ import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import type { Logger } from '../../../../src/core/logger.ts'
 import { silentLogger } from '../../../../src/core/logger.ts'
+import type { JudgeRequest } from '../../../../src/db/fold/judge.ts'
 import { createSandbox } from '../../../../src/db/sandbox/index.ts'
 import { request, summary, WRITER } from './requests.ts'
 
@@ -11,8 +12,11 @@ const HONEST = request('return event.patch.json_patch.name === "Fido"', { name: 
 /** Many times what an honest call takes, also on a busy machine. */
 const WALL_CLOCK_MS = 3000
 
-/** One call into the engine that runs for minutes and cannot be interrupted. */
-const STUCK = request('const a = []; a.length = 2 ** 32 - 1; return a.indexOf(5)')
+/** Runs for several times as long before it reaches its limit: it looks for something in memory with each unit of work. */
+const STUCK = request(`
+  let o = {}
+  for (let i = 0; i < 2e5; i++) o = Object.create(o)
+  for (;;) o.x`)
 
 function countingLogger(): { logger: Logger; warnings: () => number } {
   let warnings = 0
@@ -20,7 +24,7 @@ function countingLogger(): { logger: Logger; warnings: () => number } {
   return { logger, warnings: () => warnings }
 }
 
-describe('a call that cannot be stopped', () => {
+describe('a call that takes too long', () => {
   test('ends as not judged after three tries, and others are judged meanwhile', async () => {
     const { logger, warnings } = countingLogger()
     const sandbox = createSandbox({ logger, wallClockMs: WALL_CLOCK_MS })
@@ -52,11 +56,39 @@ describe('a call that cannot be stopped', () => {
   })
 })
 
+describe('a function that is slow', () => {
+  /** The same under another source: nobody knows yet that it is slow. */
+  const stuckNumber = (number: number): JudgeRequest => request(`${STUCK.validator} // ${number}`)
+
+  test('does not keep others waiting, also among many of its kind', async () => {
+    const sandbox = createSandbox({ logger: silentLogger, threads: 1 })
+    let ended = 0
+    const stuck = Array.from({ length: 5 }, async (_, number) => {
+      await sandbox.judge([stuckNumber(number)])
+      ended++
+    })
+    const allEnded = Promise.allSettled(stuck)
+    const verdicts = await Promise.all([sandbox.judge([HONEST]), sandbox.judge([HONEST])])
+    expect(verdicts.flat().map(summary)).toEqual(['accepted', 'accepted'])
+    expect(ended).toBe(0)
+    await sandbox.close()
+    await allEnded
+  })
+
+  test('is judged all the same, when others of its kind had to wait', async () => {
+    const sandbox = createSandbox({ logger: silentLogger, threads: 2 })
+    const slow = (number: number): JudgeRequest => request(`for (let i = 0; i < 8e6; i++); return ${number}`)
+    const verdicts = await Promise.all(Array.from({ length: 6 }, (_, number) => sandbox.judge([slow(number)])))
+    expect(verdicts.flat().map(summary)).toEqual(Array.from({ length: 6 }, (_, number) => `denied: ${number}`))
+    await sandbox.close()
+  })
+})
+
 describe('a sandbox', () => {
   test('runs a batch for longer than one call may take', async () => {
     const sandbox = createSandbox({ logger: silentLogger, wallClockMs: WALL_CLOCK_MS })
     const busy = request('for (let i = 0; i < 4e6; i++); return true')
-    const verdicts = await sandbox.judge(Array.from({ length: 100 }, () => busy))
+    const verdicts = await sandbox.judge(Array.from({ length: 40 }, () => busy))
     expect(new Set(verdicts.map(summary))).toEqual(new Set(['accepted']))
     await sandbox.close()
   })

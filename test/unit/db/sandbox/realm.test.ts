@@ -1,20 +1,23 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { type Engine, startEngine } from '../../../../src/db/sandbox/engine.ts'
+import { type Engine, type EngineBuild, startEngine } from '../../../../src/db/sandbox/engine.ts'
+import { loadEngineBuild } from '../../../../src/db/sandbox/engine-build.ts'
 import { LimitReached } from '../../../../src/db/sandbox/limiter.ts'
 import { LIMITS, SHARED_MEMORY_BYTES } from '../../../../src/db/sandbox/limits.ts'
 import type { SandboxCall } from '../../../../src/db/sandbox/messages.ts'
 import { CompileError, Realm } from '../../../../src/db/sandbox/realm.ts'
 
 const CALL: SandboxCall = { fn: 0, timeMs: 0, who: undefined, first: '{}', second: undefined }
-const TICKS = LIMITS.author.ticks
+const ALLOWANCE = LIMITS.author
 
+let build: EngineBuild
 let engine: Engine
 beforeAll(async () => {
-  engine = await startEngine(SHARED_MEMORY_BYTES)
+  build = await loadEngineBuild()
+  engine = await startEngine(build, SHARED_MEMORY_BYTES)
 })
 
-function realmOf(source: string): Realm {
-  return new Realm(engine, { form: 'write-validator', source })
+function realmOf(source: string, inside = engine): Realm {
+  return new Realm(inside, { form: 'write-validator', source }, ALLOWANCE)
 }
 
 describe('a realm', () => {
@@ -26,7 +29,7 @@ describe('a realm', () => {
     ['a job of a promise', 'Promise.resolve(1).then(() => 1); return true', true],
   ])('left with %s', (_, source, spent) => {
     const realm = realmOf(source)
-    expect(realm.call(CALL, TICKS)).toBe('accepted')
+    expect(realm.call(CALL, ALLOWANCE)).toBe('accepted')
     expect(realm.spent).toBe(spent)
     realm.dispose()
   })
@@ -36,7 +39,7 @@ describe('a realm', () => {
     const turnsOf = (turns: number): SandboxCall => ({ ...CALL, first: JSON.stringify({ turns }) })
     const takes = (realm: Realm, turns: number, ticks: number): boolean => {
       try {
-        return realm.call(turnsOf(turns), ticks) === 'accepted'
+        return realm.call(turnsOf(turns), { ...ALLOWANCE, ticks }) === 'accepted'
       } catch (error) {
         expect(error).toEqual(new LimitReached('steps'))
         return false
@@ -59,18 +62,18 @@ describe('a realm', () => {
 
   test('that was stopped is not used again', () => {
     const realm = realmOf('while (true) {}')
-    expect(() => realm.call(CALL, TICKS)).toThrow(new LimitReached('steps'))
+    expect(() => realm.call(CALL, ALLOWANCE)).toThrow(new LimitReached('steps'))
     expect(realm.spent).toBe(true)
     realm.dispose()
     expect(engine.limiter.worn).toBe(false)
   })
 
   test('is free again after its end, also one that did not compile', () => {
-    for (let i = 0; i < 300; i++) {
+    for (let i = 0; i < 100; i++) {
       const realm = realmOf(
         `this.big = new Array(1e5).fill({ i: ${i} }); this.cycle = { big }; cycle.self = cycle; return true`,
       )
-      realm.call(CALL, TICKS)
+      realm.call(CALL, ALLOWANCE)
       realm.dispose()
       expect(() => realmOf('return (')).toThrow(CompileError)
     }
@@ -80,20 +83,17 @@ describe('a realm', () => {
 
 describe('an engine', () => {
   test('is worn when a call found no memory, whatever the call made of that', async () => {
-    const small = await startEngine(16 * 1024 * 1024)
-    const realm = new Realm(small, {
-      form: 'write-validator',
-      source: 'try { new Uint8Array(3e7) } catch {} return true',
-    })
-    expect(() => realm.call(CALL, TICKS)).toThrow(new LimitReached('memory'))
+    const small = await startEngine(build, 16 * 1024 * 1024)
+    const realm = realmOf('try { new Uint8Array(3e7) } catch {} return true', small)
+    expect(() => realm.call(CALL, ALLOWANCE)).toThrow(new LimitReached('memory'))
     expect(small.limiter.worn).toBe(true)
   })
 
   test('takes texts for which its limit has no room, and is worn then', async () => {
-    const small = await startEngine(16 * 1024 * 1024)
-    const realm = new Realm(small, { form: 'write-validator', source: 'return String(event.text.length)' })
+    const small = await startEngine(build, 16 * 1024 * 1024)
+    const realm = realmOf('return String(event.text.length)', small)
     const text = JSON.stringify({ text: 'x'.repeat(10_000_000) })
-    expect(() => realm.call({ ...CALL, first: text }, TICKS)).toThrow(new LimitReached('memory'))
+    expect(() => realm.call({ ...CALL, first: text }, ALLOWANCE)).toThrow(new LimitReached('memory'))
     expect(small.limiter.worn).toBe(true)
   })
 })

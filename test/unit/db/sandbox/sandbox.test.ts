@@ -119,9 +119,9 @@ describe('a write validator', () => {
     const many = request(source, { turns: 5_500_000 })
     const tooMany = request(source, { turns: 20_500_000 })
     const asAuthor = await sandbox.judge([few, many], { budget: 'author' })
-    expect(asAuthor.map(summary)).toEqual(['accepted', 'limit: validator timed out'])
+    expect(asAuthor.map(summary)).toEqual(['accepted', 'limit: validator timed out: more than 10000000 steps'])
     const asJudge = await sandbox.judge([many, tooMany])
-    expect(asJudge.map(summary)).toEqual(['accepted', 'limit: validator timed out'])
+    expect(asJudge.map(summary)).toEqual(['accepted', 'limit: validator timed out: more than 40000000 steps'])
   })
 
   test('is not judged by an engine it is not meant for', async () => {
@@ -225,11 +225,11 @@ describe('a read filter', () => {
 
   test.each([
     ['throws', 'throw "boom"', 'running read filter func: boom'],
-    ['never ends', 'while (true) {}', 'running read filter func: filter timed out'],
+    ['never ends', 'while (true) {}', 'running read filter func: filter timed out: more than 40000000 steps'],
     [
       'needs too much memory',
       'const a = []; while (true) a.push(new Uint8Array(1e6).fill(1))',
-      'running read filter func: filter ran out of memory',
+      'running read filter func: filter ran out of memory: more than 256 MiB',
     ],
     ['is no function body', 'return (', 'compiling js func: SyntaxError: unexpected token in expression'],
     ['shows a function', 'return { a() {} }', 'json: unsupported type: function'],

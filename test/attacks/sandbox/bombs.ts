@@ -1,0 +1,225 @@
+import { type Attack, filter, OUT_OF, validator } from './attack.ts'
+
+/** Programs that want more time, memory or stack than there is. */
+export const BOMBS: readonly Attack[] = [
+  validator('loops without end', 'while (true);', OUT_OF.steps),
+  validator('catches what stops it', 'for (;;) try { for (;;); } catch {} finally { continue }', OUT_OF.steps),
+  validator(
+    'catches what stops its generators',
+    'while (true) try { [...(function* () { while (true); })()] } catch {}',
+    OUT_OF.steps,
+  ),
+  validator(
+    'iterates without end',
+    'for (const x of { [Symbol.iterator]: () => ({ next: () => ({}) }) });',
+    OUT_OF.work,
+  ),
+  validator('recurses without end', 'const f = () => f() + 1; return f()', OUT_OF.stack),
+  validator('recurses in try and finally', 'const f = () => { try { f() } finally { f() } }; return f()', OUT_OF.work),
+  validator('recurses by getters', 'const o = { get a() { return this.a } }; return o.a', OUT_OF.stack),
+  validator('recurses by toString', 'const o = { toString: () => "" + o }; return "" + o', OUT_OF.stack),
+  validator('recurses by a comparator', 'const go = () => [2, 1].sort(go); return go()', OUT_OF.stack),
+  validator('recurses by a replacer', 'const go = () => "x".replace(/x/, go); return go()', OUT_OF.stack),
+  validator('recurses by JSON.parse', 'const go = () => JSON.parse("[1]", go); return go()', OUT_OF.stack),
+  validator(
+    'recurses by toJSON',
+    'const o = { toJSON: () => JSON.stringify(o) }; return JSON.stringify(o)',
+    OUT_OF.stack,
+  ),
+  validator(
+    'recurses by proxies',
+    'let p = {}; for (let i = 0; i < 2e5; i++) p = new Proxy(p, {}); return p.x',
+    OUT_OF.stack,
+  ),
+  validator(
+    'asks a long chain of proxies whether it is an array',
+    'let p = []; for (let i = 0; i < 2e5; i++) p = new Proxy(p, {}); return Array.isArray(p)',
+    OUT_OF.stack,
+  ),
+  validator(
+    'calls a long chain of bound functions',
+    'let f = () => true; for (let i = 0; i < 1e5; i++) f = f.bind(); return f()',
+    OUT_OF.memory,
+  ),
+  validator(
+    'asks a long chain of bound functions for instances',
+    'let f = function () {}; for (let i = 0; i < 1e5; i++) f = f.bind(); return {} instanceof f',
+    OUT_OF.memory,
+  ),
+  validator(
+    'constructs by a long chain of bound functions',
+    'let f = function () {}; for (let i = 0; i < 1e5; i++) f = f.bind(); return Reflect.construct(Array, [], f) instanceof Array',
+    OUT_OF.memory,
+  ),
+  validator(
+    'asks a long chain of prototypes',
+    'let o = {}; for (let i = 0; i < 2e5; i++) o = Object.create(o); let n = 0; for (let i = 0; i < 1e5; i++) n += o.x === undefined; return n',
+    OUT_OF.work,
+  ),
+  validator(
+    'drops a deep value',
+    'let a = []; for (let i = 0; i < 5e5; i++) a = [a]; a = null; return true',
+    'accepted',
+  ),
+  validator(
+    'makes a deep text',
+    'let s = ""; for (let i = 0; i < 3e5; i++) s = i % 2 ? s + "ab" : "cd" + s; return s.length === 6e5 && s[7] === "d"',
+    OUT_OF.work,
+  ),
+  validator(
+    'parses deep JSON',
+    'return JSON.parse("[".repeat(1e6))',
+    'threw: SyntaxError: stack overflow at <input>:1:16288',
+  ),
+  validator(
+    'writes deep JSON',
+    'let a = []; for (let i = 0; i < 1e5; i++) a = [a]; return JSON.stringify(a)',
+    OUT_OF.work,
+  ),
+  validator(
+    'flattens a deep array',
+    'let a = []; for (let i = 0; i < 1e5; i++) a = [a]; return a.flat(Infinity)',
+    OUT_OF.stack,
+  ),
+  validator('joins a deep array', 'let a = []; for (let i = 0; i < 1e5; i++) a = [a]; return String(a)', OUT_OF.stack),
+  validator(
+    'compiles a deep pattern',
+    'return new RegExp("(".repeat(1e5) + ")".repeat(1e5))',
+    'threw: SyntaxError: too many captures at RegExp (native)',
+  ),
+  validator(
+    'compiles a deep source',
+    'return eval("(".repeat(1e5) + 1 + ")".repeat(1e5))',
+    'threw: SyntaxError: stack overflow at <input>:1:4073',
+  ),
+  validator(
+    'is a deep source',
+    `return ${'('.repeat(1e5)}1${')'.repeat(1e5)}`,
+    'threw: compiling js func: SyntaxError: stack overflow at <function>:1:4155',
+  ),
+  validator(
+    'is a long source of functions within functions',
+    `return ${'(a=>'.repeat(5e3)}1${')'.repeat(5e3)}`,
+    'threw: compiling js func: SyntaxError: stack overflow at <function>:1:9411',
+  ),
+  validator(
+    'is a source that is read again and again',
+    `return ${'(a=('.repeat(2e4)}1${'))'.repeat(2e4)}`,
+    'threw: compiling js func: SyntaxError: stack overflow at <function>:1:6607',
+  ),
+  validator('compiles long sources', 'for (;;) eval("var a = 1;".repeat(1e4))', OUT_OF.work),
+  validator(
+    'gets a deep document',
+    'let depth = 0; for (let a = instance.a; a; a = a[0]) depth++; return String(depth)',
+    'denied: 60',
+    { instance: { a: JSON.parse('['.repeat(60) + ']'.repeat(60)) } },
+  ),
+  validator('gets a large document', 'return instance.text.length + instance.list.length', 'denied: 2100000', {
+    instance: { text: 'x'.repeat(2e6), list: Array.from({ length: 1e5 }, (_, i) => i) },
+  }),
+  validator('grows an array', 'const a = []; for (;;) a.push(new Array(1e4).fill(1))', OUT_OF.memory),
+  validator(
+    'grows an array and catches the failure',
+    'const a = []; for (;;) try { for (;;) a.push(new Uint8Array(1e6).fill(1)) } catch {}',
+    OUT_OF.memory,
+  ),
+  validator('grows an object', 'const o = {}; for (let i = 0; ; i++) o["k" + i] = i', OUT_OF.memory),
+  validator(
+    'grows a map and a set',
+    'const m = new Map(), s = new Set(); for (let i = 0; ; i++) m.set(i, s.add(i))',
+    OUT_OF.memory,
+  ),
+  validator(
+    'grows a map while it is read',
+    'const m = new Map([[0, 0]]); m.forEach((_, key) => m.set(key + 1, 0))',
+    OUT_OF.memory,
+  ),
+  validator(
+    'doubles a text',
+    'let s = "x"; for (;;) s += s',
+    'threw: InternalError: string too long at _validate (<function>:1:71)',
+  ),
+  validator(
+    'repeats a text',
+    'return "x".repeat(2 ** 30)',
+    'threw: RangeError: invalid string length at repeat (native)',
+  ),
+  validator(
+    'repeats a text of little memory and reads it',
+    'let n = 0; for (;;) n += "ab".repeat(1e7).length',
+    OUT_OF.work,
+  ),
+  validator('pads a text', 'return "".padEnd(2 ** 30 - 1, "ab").length', OUT_OF.memory),
+  validator('joins an array without end', 'return Array(2 ** 32 - 1).join("x")', OUT_OF.work),
+  validator('joins large texts', 'return Array(2 ** 20).join("x".repeat(1000)).length', OUT_OF.memory),
+  validator(
+    'makes an array without end from something',
+    'return Array.from({ length: 2 ** 40 })',
+    'threw: RangeError: invalid array length at Array (native)',
+  ),
+  validator('spreads an array without end', 'return Math.max(...Array(2 ** 32 - 1))', OUT_OF.memory),
+  validator(
+    'spreads a million arguments',
+    'return Math.max(...Array(1e6).fill(1))',
+    'threw: RangeError: too many arguments in function call (only 65534 allowed) at _validate (<function>:1:62)',
+  ),
+  validator(
+    'makes a huge buffer',
+    'return new ArrayBuffer(2 ** 31).byteLength',
+    'threw: RangeError: invalid array buffer length at ArrayBuffer (native)',
+  ),
+  validator(
+    'makes a buffer that can grow',
+    'const b = new ArrayBuffer(1, { maxByteLength: 2 ** 30 }); b.resize(2 ** 30); return b.byteLength',
+    OUT_OF.memory,
+  ),
+  validator(
+    'shares memory and waits',
+    'return typeof SharedArrayBuffer + typeof Atomics',
+    'denied: undefinedundefined',
+  ),
+  validator('squares a number', 'let n = 3n; for (;;) n *= n', OUT_OF.work),
+  validator('raises a number', 'return 7n ** 10000000n > 0n', OUT_OF.work),
+  validator(
+    'shifts a number',
+    'return 1n << 2n ** 64n',
+    'threw: RangeError: BigInt is too large to allocate at _validate (<function>:1:57)',
+  ),
+  validator(
+    'writes a long number',
+    'return (1n << 4000000n).toString().length',
+    'threw: RangeError: BigInt is too large to allocate at _validate (<function>:1:58)',
+  ),
+  validator(
+    'reads a long number',
+    'return BigInt("9".repeat(1e6)) > 0n',
+    'threw: RangeError: BigInt is too large to allocate at BigInt (native)',
+  ),
+  validator('makes too long a pattern', 'return new RegExp("a{1,1000}".repeat(1e5))', 'denied: map[]'),
+  validator(
+    'makes a pattern of patterns',
+    'return /(((a{1,100}){1,100}){1,100}){1,100}b/.test("a".repeat(1000))',
+    OUT_OF.work,
+  ),
+  validator('backtracks in a pattern', 'return /^(a+)+$/.test("a".repeat(40) + "b")', OUT_OF.steps),
+  validator('backtracks in alternatives', 'return /^(a|a|aa)*$/.test("a".repeat(100) + "b")', OUT_OF.steps),
+  validator('backtracks in a look behind', 'return /(?<=(a*)*b)c/.test("a".repeat(5000) + "c")', 'denied: '),
+  validator(
+    'backtracks in a back reference',
+    'return /^(.*)\\1(.*)\\2(.*)\\3$/.test("ab".repeat(500) + "c")',
+    OUT_OF.work,
+  ),
+  validator('searches a long text with a pattern', 'return /.*.*x/s.test("a".repeat(1e5))', OUT_OF.steps),
+  validator('splits by a slow pattern', 'return "a".repeat(3e4).split(/(?:a?)*?x/).length', OUT_OF.steps),
+  filter('never ends', 'for (;;);', 'failed: filter timed out: more than 40000000 steps'),
+  filter(
+    'needs more memory than there is',
+    'const a = []; for (;;) a.push(new Uint8Array(1e6).fill(1))',
+    'failed: filter ran out of memory: more than 256 MiB',
+  ),
+  filter(
+    'recurses without end',
+    'const f = () => f() + 1; return f()',
+    'failed: filter ran out of stack: more than 256 KiB',
+  ),
+]
