@@ -9,6 +9,7 @@ export interface Command {
 /** By name. Loaded when asked for: the daemon needs none of them. */
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   migrate: async () => (await import('./commands/migrate.ts')).command,
+  verify: async () => (await import('./commands/verify.ts')).command,
 }
 
 /** The command that the first argument names; `undefined` if it is a flag, or absent. */

@@ -53,6 +53,7 @@ export function helpText(): string {
   )
   return `Usage: threadsd [-flag value | -flag=value | --flag=value]...
        threadsd migrate    have one daemon join the databases of another, and compare both; -help tells more
+       threadsd verify     check all data of a stopped daemon, and repair it; -help tells more
 
 Every flag is also an environment variable: -apiAddr is ${variableOf('apiAddr')}. The command line wins.
 

@@ -70,6 +70,9 @@ export interface ThreadsErrorOptions {
   hint?: string
 }
 
+/** What helps where something stored is damaged, whatever it is. */
+const DAMAGE_HINT = 'Stop the daemon and run threadsd verify -repo DIR -repair, with its directory.'
+
 export class ThreadsError extends Error {
   readonly code: ErrorCode
   readonly hint: string | undefined
@@ -78,7 +81,7 @@ export class ThreadsError extends Error {
     super(message, options.cause === undefined ? {} : { cause: options.cause })
     this.name = 'ThreadsError'
     this.code = code
-    this.hint = options.hint
+    this.hint = options.hint ?? (code === 'STORE_CORRUPT' ? DAMAGE_HINT : undefined)
   }
 }
 

@@ -16,6 +16,7 @@ export type { DbOptions } from './options.ts'
 export { parseQuery } from './query/parse.ts'
 export type { Criterion, Query } from './query/query.ts'
 export { checkSchema } from './schema/index.ts'
+export { createVerifier, type DatabasesCheck, type DatabaseVerifier } from './verify.ts'
 
 /** A JSON object with a string member `_id`. */
 export type Instance = Record<string, unknown>

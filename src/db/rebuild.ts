@@ -10,7 +10,10 @@ import type { Sandbox } from './sandbox/index.ts'
 /** Rows of an old generation removed in one batch. */
 const CLEAR_CHUNK = 1_000
 
-const DERIVED = Object.entries(KEY_LETTERS).flatMap(([letter, { derived }]) => (derived ? [letter as KeyLetter] : []))
+/** What comes of the records. */
+export const DERIVED: readonly KeyLetter[] = Object.entries(KEY_LETTERS).flatMap(([letter, { derived }]) =>
+  derived ? [letter as KeyLetter] : [],
+)
 
 export interface RebuildComponents {
   readonly thread: OwnedThread

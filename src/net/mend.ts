@@ -1,16 +1,11 @@
 /** What repairs of threads and logs are made of. Each step can be cut off by a crash and is done again then. */
 import { cidOf } from '../core/cbor.ts'
 import { KeyReader, rowRange } from '../store/key-codec.ts'
+import { type Mendable, removeRange } from '../store/mendable.ts'
 import type { KeyRange, Operation, ReadView } from '../store/ordered-store.ts'
+import { recordBytes } from './append.ts'
 import { recordIdKeyOf, THREAD_LETTERS } from './deletion.ts'
 import { decodeRecordRow, encodeLogRow, type LogState, logRowKey, recordRowKey, recordRowRange } from './rows.ts'
-
-/** A store in which nobody else writes. */
-export interface Mendable {
-  readonly reads: ReadView
-  /** Writes durably. */
-  mend(operations: readonly Operation[]): Promise<void>
-}
 
 /** Rows deleted in one batch. */
 const CHUNK = 1_000
@@ -26,11 +21,22 @@ export async function cutLog(
   // Only the owner knows the time of that record. It folds nothing before it has made its rows anew, and the time right.
   const cursor = { ...log.cursor, counter: Math.min(log.cursor.counter, counter) }
   const attestation = counter === log.head.counter ? log.attestation : undefined
-  const cut = { ...log, head: { counter, cid }, attestation, cursor, retired: log.retired || retire }
+  const bytes = await bytesUpTo(store.reads, { thread, log: log.number, counter })
+  const cut = { ...log, head: { counter, cid }, attestation, cursor, bytes, retired: log.retired || retire }
   // The head first: what is behind it is found again by this.
   await store.mend([{ type: 'put', key: logRowKey(thread, log.number), value: encodeLogRow(cut) }])
   await removeRecords(store, recordRowRange(thread, log.number, counter + 1))
   return cut
+}
+
+async function bytesUpTo(
+  reads: ReadView,
+  { thread, log, counter }: { thread: number; log: number; counter: number },
+): Promise<number> {
+  let bytes = 0
+  const range = { gte: recordRowKey(thread, log, 1), lt: recordRowKey(thread, log, counter + 1) }
+  for await (const [, value] of reads.entries(range)) bytes += recordBytes(decodeRecordRow(value))
+  return bytes
 }
 
 /** Removes a log, or a branch of one. */
@@ -53,21 +59,28 @@ export async function removeRecords(store: Mendable, range: KeyRange): Promise<v
   if (operations.length > 0) await store.mend(operations)
 }
 
-/** Removes all rows of a thread but its own. */
-export async function removeThreadRows(store: Mendable, thread: number): Promise<void> {
-  await removeRecords(store, rowRange('r', thread))
-  for (const letter of THREAD_LETTERS) await removeRange(store, rowRange(letter, thread))
-}
-
-export async function removeRange(store: Mendable, range: KeyRange): Promise<void> {
+/** Writes the rows by which the records of a log are found by id. */
+export async function putRecordIds(
+  store: Mendable,
+  { thread, log }: { thread: number; log: Pick<LogState, 'number'> },
+): Promise<void> {
   let operations: Operation[] = []
-  for await (const [key] of store.reads.entries(range)) {
-    operations.push({ type: 'del', key })
+  for await (const [key, value] of store.reads.entries(recordRowRange(thread, log.number, 1))) {
+    const idKey = recordIdKeyOf(key, value)
+    if (idKey !== undefined) operations.push({ type: 'put', key: idKey, value: NOTHING })
     if (operations.length < CHUNK) continue
     await store.mend(operations)
     operations = []
   }
   if (operations.length > 0) await store.mend(operations)
+}
+
+const NOTHING = new Uint8Array(0)
+
+/** Removes all rows of a thread but its own. */
+export async function removeThreadRows(store: Mendable, thread: number): Promise<void> {
+  await removeRecords(store, rowRange('r', thread))
+  for (const letter of THREAD_LETTERS) await removeRange(store, rowRange(letter, thread))
 }
 
 /** Numbers of the threads that have rows besides their own, whether they have that or not. */

@@ -96,7 +96,7 @@ function encodeKnown({ given, told }: Known): Uint8Array {
   return encode({ given: given.map(addressToBytes), told: told.map(addressToBytes) })
 }
 
-function decodeKnown(value: Uint8Array): Known {
+export function decodeKnown(value: Uint8Array): Known {
   const row = decode(value) as Uint8Array[] | { given: Uint8Array[]; told: Uint8Array[] }
   // An older form: those given only.
   const { given, told } = Array.isArray(row) ? { given: row, told: [] } : row

@@ -11,6 +11,7 @@ import { ThreadsError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import type { HostStore } from '../store/host-store.ts'
 import { KeyReader, rowRange } from '../store/key-codec.ts'
+import type { Mendable } from '../store/mendable.ts'
 import type { Operation, ReadView } from '../store/ordered-store.ts'
 import type { ChainKey } from './chain-key.ts'
 import { baseOf } from './chains.ts'
@@ -22,24 +23,27 @@ import { decodeRecordRow, recordRowSeq, type ThreadRow, threadRowKey } from './r
 export async function repairThreads(store: HostStore, logger: Logger): Promise<void> {
   const { damage } = store
   if (damage === undefined) return
-  const repair = new Repair(store, logger, damage.completeFrom)
-  const threads = await repair.run()
+  const threads = await mendLosses(store, damage.completeFrom, logger)
   await store.mended()
   logger.error({ threads }, 'the store was repaired; databases are rebuilt, and peers are asked for what is missing')
 }
 
+/** The repair itself. Every commit from `completeFrom` on is there. Answers how many threads there are. */
+export function mendLosses(store: Mendable, completeFrom: number, logger: Logger): Promise<number> {
+  return new Repair(store, logger, completeFrom).run()
+}
+
 class Repair {
-  readonly #store: HostStore
+  readonly #store: Mendable
   readonly #logger: Logger
   readonly #completeFrom: number
 
-  constructor(store: HostStore, logger: Logger, completeFrom: number) {
+  constructor(store: Mendable, logger: Logger, completeFrom: number) {
     this.#store = store
     this.#logger = logger
     this.#completeFrom = completeFrom
   }
 
-  /** Answers how many threads there are. */
   async run(): Promise<number> {
     const { reads } = this.#store
     const threads: ThreadRow[] = []

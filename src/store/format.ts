@@ -7,8 +7,8 @@ import type { Operation, OrderedStore, ReadView } from './ordered-store.ts'
 /** Version of the rows and keys this program writes. */
 export const FORMAT_VERSION = 1
 
-/** Version of the rules by which documents come from records. */
-export const FOLD_VERSION = 1
+/** Version of the rules by which documents come from records, and of the rows that come of them. */
+export const FOLD_VERSION = 2
 
 /** Length of the random id of a store. */
 const STORE_ID_BYTES = 16
@@ -16,7 +16,7 @@ const STORE_ID_BYTES = 16
 /** The row `s`: what a store says of itself. */
 export interface Stamp {
   readonly format: number
-  /** Fold version the derived rows were made with. */
+  /** Newest fold version that derived rows may be of. Each database notes which one its own are of. */
   readonly fold: number
   readonly id: Uint8Array
   /** Set by the last write before closing, cleared by the first one after opening. */
@@ -33,8 +33,8 @@ const STAMP_KEY = rowKey('s')
  */
 export async function openStamp(store: OrderedStore, name: string, random: Random): Promise<Stamp> {
   const stamp = (await readStamp(store, name)) ?? (await newStamp(store, name, random))
-  await writeStamp(store, { ...stamp, cleanlyClosed: false })
-  return stamp
+  await writeStamp(store, { ...stamp, fold: FOLD_VERSION, cleanlyClosed: false })
+  return { ...stamp, fold: FOLD_VERSION }
 }
 
 /** The stamp of a store; `undefined` if it has none. Throws what `openStamp` does. */

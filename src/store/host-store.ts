@@ -31,8 +31,6 @@ export interface HostStoreOptions {
 export interface HostStore {
   /** Random, made with the store: tells commit numbers of this store from those of another. */
   readonly id: Uint8Array
-  /** Fold version the derived rows were made with. */
-  readonly foldVersion: number
   /** Whether the last owner closed the store. True for a new one. */
   readonly cleanlyClosed: boolean
   /**

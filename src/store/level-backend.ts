@@ -141,7 +141,8 @@ export function storeError(error: unknown, name: string): ThreadsError {
   const reason = error instanceof Error && error.cause instanceof Error ? error.cause : error
   const { code, what } = judge(reason, name)
   const detail = code !== 'STORE_LOCKED' && reason instanceof Error ? `: ${reason.message}` : ''
-  return new ThreadsError(code, what + detail, { cause: error })
+  const hint = code === 'STORE_LOCKED' ? { hint: 'Stop that process first.' } : {}
+  return new ThreadsError(code, what + detail, { cause: error, ...hint })
 }
 
 function judge(reason: unknown, name: string): { code: ErrorCode; what: string } {

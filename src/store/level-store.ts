@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { Level } from 'level'
 import { ThreadsError } from '../core/errors.ts'
@@ -27,6 +28,7 @@ export async function openLevelStore(options: { location: string }): Promise<Ord
   }
   openLocations.add(location)
   try {
+    await refuseHeadless(location)
     const db = new Level<Uint8Array, Uint8Array>(location, {
       keyEncoding: 'view',
       valueEncoding: 'view',
@@ -38,8 +40,43 @@ export async function openLevelStore(options: { location: string }): Promise<Ord
     return new LevelStore(db, location)
   } catch (error) {
     openLocations.delete(location)
+    throw error instanceof ThreadsError ? error : storeError(error, options.location)
+  }
+}
+
+/** LevelDB takes a directory without this file for an empty one, and deletes what it finds there. */
+async function refuseHeadless(location: string): Promise<void> {
+  const files = await filesIn(location)
+  if (files.includes('CURRENT') || !files.some((name) => /^MANIFEST-|\.(ldb|sst|log)$/.test(name))) return
+  throw new ThreadsError('STORE_CORRUPT', `the store ${location} lacks its file CURRENT`)
+}
+
+async function filesIn(location: string): Promise<string[]> {
+  try {
+    return await readdir(location)
+  } catch {
+    // None, or no directory: LevelDB makes it, or says why it cannot.
+    return []
+  }
+}
+
+/**
+ * Has LevelDB put together what can still be read in a directory that it does not open, or cannot read. Rows may be
+ * missing afterwards, without a trace. The directory must not be open anywhere.
+ */
+export async function repairLevelStore(options: { location: string }): Promise<void> {
+  try {
+    await repair(resolve(options.location))
+  } catch (error) {
     throw storeError(error, options.location)
   }
+}
+
+/** Browsers have no such thing, so the types of `level` do not know it. */
+async function repair(location: string): Promise<void> {
+  const method: unknown = Reflect.get(Level, 'repair')
+  if (typeof method !== 'function') throw new ThreadsError('STORE_FAILED', 'this LevelDB cannot repair')
+  await method.call(Level, location)
 }
 
 class LevelStore extends LevelBackedStore {

@@ -74,10 +74,6 @@ export class LocalHostStore implements HostStore {
     return this.#components.stamp.id
   }
 
-  get foldVersion(): number {
-    return this.#components.stamp.fold
-  }
-
   /** The mark may be older than the commits, where the write that clears it was lost too. */
   get cleanlyClosed(): boolean {
     const { cleanlyClosed, lastSeq } = this.#components.stamp

@@ -2,7 +2,7 @@
  * Constants of the fold. All hosts must use the same: changing one is a new fold version, and every host then rebuilds
  * its state from its records.
  */
-export const FOLD_VERSION = 2
+export { FOLD_VERSION } from '../../store/format.ts'
 
 export const MAX_EVENTS_PER_RECORD = 10_000
 export const MAX_INSTANCE_ID_BYTES = 512
