@@ -39,14 +39,26 @@ export async function resetClock(
   const horizon = BigInt(clock.nowMs() + maxClockDriftMs) * NS_PER_MS
   const cursors = thread.cursors()
   const ahead = [...own].filter((id) => (cursors.get(id)?.time ?? 0n) > horizon)
-  const written = new Set<ChainKey>(own)
-  for (const [chain, { time }] of cursors) if (!written.has(chain) && time > farthest) throw othersAhead(chain)
+  const mains = new Set<ChainKey>(own)
+  const branches = thread.branches()
+  for (const [chain, { time }] of cursors) {
+    // What parts from records that are held would have to be held with them.
+    const limit = mains.has(mainOf(chain, branches)) ? horizon : farthest
+    if (!mains.has(chain) && time > limit) throw othersAhead(chain)
+  }
   if (ahead.length === 0) {
     throw new ThreadsError('NOT_WAITING', 'no log of this host is ahead of its clock')
   }
   const held = new Map<LogId, number>()
   for (const id of ahead) held.set(id, await holdBack(components, id, { horizon, signal }))
   return held
+}
+
+/** The chain that a branch goes back to. */
+function mainOf(chain: ChainKey, branches: ReadonlyMap<ChainKey, { readonly parent: ChainKey }>): ChainKey {
+  let main = chain
+  for (let at = branches.get(main); at !== undefined; at = branches.get(main)) main = at.parent
+  return main
 }
 
 async function holdBack(
@@ -124,6 +136,6 @@ function timeAt(kept: Cursor, times: readonly bigint[], count: number): bigint {
 }
 
 function othersAhead(id: ChainKey): ThreadsError {
-  const message = `log ${id}, which is written elsewhere, was taken in and is more than a day ahead of the clock of this host`
+  const message = `records of log ${id} that were written elsewhere were taken in, and are too far ahead of the clock of this host`
   return new ThreadsError('CLOCK_SKEW', message, { hint: 'Writes wait until the clock gets there. Check the clock.' })
 }

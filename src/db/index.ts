@@ -116,7 +116,7 @@ export interface Database {
   listen(filters?: readonly ListenFilter[], options?: CallOptions): AsyncIterable<Update>
   /** Records whose events have no effect here, and why; newest first. */
   refusals(options?: RefusalOptions): Promise<Refusal[]>
-  /** Logs that stand before a record that is not folded yet, by log id. */
+  /** Records that are not folded yet, the first of each log that waits; of each of its chains, if its owner forked it. */
   waiting(options?: WaitingOptions): Promise<WaitingRecord[]>
   /**
    * Takes in the records of a log that are here and wait because they are ahead of this host's clock. This cannot be
@@ -224,8 +224,8 @@ export interface Refusal {
 export interface WaitingOptions extends AbortOptions {
   /** 1 to 1,000, which is the default. */
   limit?: number
-  /** Only logs behind this one. */
-  after?: LogId
+  /** Position of a waiting record: only those behind it. */
+  after?: string
 }
 
 export interface WaitingRecord {
@@ -238,6 +238,8 @@ export interface WaitingRecord {
   readonly reason: WaitReason
   /** In ms since 1970; after a restart, the time of the restart. */
   readonly sinceMs: number
+  /** Its place in the list. */
+  readonly position: string
 }
 
 export interface ConflictOptions extends CallOptions {

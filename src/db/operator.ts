@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts'
 import { ThreadsError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import type { LogId } from '../core/peer-id.ts'
-import type { ChainKey, OwnedThread, ThreadRecord, WaitingLog, WaitReason } from '../net/index.ts'
+import type { ChainKey, OwnedThread, WaitingLog, WaitReason } from '../net/index.ts'
 import { resetClock } from './clock-reset.ts'
 import { type Decisions, withAdmitted, withSkipped } from './decisions.ts'
 import type { DatabaseDefinition } from './definition.ts'
@@ -34,13 +34,13 @@ export class Operator {
 
   async waiting({ limit, after, signal }: WaitingOptions): Promise<WaitingRecord[]> {
     const { thread } = this.#components
-    const logs = thread.waiting().filter(({ logId }) => after === undefined || logId > after)
-    const page = logs.toSorted((a, b) => (a.logId < b.logId ? -1 : 1)).slice(0, pageLimit(limit))
+    const logs = thread.waiting().filter(({ chain }) => after === undefined || chain > after)
+    const page = logs.toSorted((a, b) => (a.chain < b.chain ? -1 : 1)).slice(0, pageLimit(limit))
     const records: WaitingRecord[] = []
     for (const { logId, chain, counter, head, reason, sinceMs } of page) {
       signal?.throwIfAborted()
       const recordId = await recordIdAt(thread, chain, counter)
-      records.push({ logId, counter, recordId, records: head - counter + 1, reason, sinceMs })
+      records.push({ logId, counter, recordId, records: head - counter + 1, reason, sinceMs, position: chain })
     }
     return records
   }
@@ -48,25 +48,29 @@ export class Operator {
   async admit(logId: LogId, options: CallOptions): Promise<void> {
     const { clock, logger, maxClockDriftMs, thread } = this.#components
     await this.#decide(options, async (decisions) => {
-      const { counter, head, reason } = this.#waitOf(logId)
-      if (reason.kind !== 'clock') throw notWaiting(`log ${logId} waits for another reason: ${reason.kind}`)
-      // One that was admitted before waits until it is a day ahead, others as long as options say.
-      const known = decisions?.admitted.find((each) => each.log === logId)
-      const heldMs = known !== undefined && counter <= known.counter ? MAX_AHEAD_MS : maxClockDriftMs
-      const aheadMs = reason.untilMs + heldMs - clock.nowMs()
+      const waits = this.#waitsOf(logId)
+      const ahead = waits.flatMap(({ counter, reason }) => {
+        if (reason.kind !== 'clock') return []
+        // One that was admitted before waits until it is a day ahead, others as long as options say.
+        const known = decisions?.admitted.find((each) => each.log === logId)
+        const heldMs = known !== undefined && counter <= known.counter ? MAX_AHEAD_MS : maxClockDriftMs
+        return [reason.untilMs + heldMs - clock.nowMs()]
+      })
+      if (ahead.length === 0) throw otherReason(logId, waits)
+      const aheadMs = Math.min(...ahead)
       if (aheadMs > MAX_AHEAD_MS) throw tooFarAhead(aheadMs)
-      logger.warn({ thread: thread.id, log: logId, counter: head }, 'records ahead of the clock were admitted')
-      return withAdmitted(decisions, logId, head)
+      const counter = Math.max(...waits.map(({ head }) => head))
+      logger.warn({ thread: thread.id, log: logId, counter }, 'records ahead of the clock were admitted')
+      return withAdmitted(decisions, logId, counter)
     })
   }
 
   async skip(logId: LogId, recordId: CID, options: CallOptions): Promise<void> {
     const { folder, logger, thread } = this.#components
     await this.#decide(options, async (decisions) => {
-      const { chain, counter, reason } = this.#waitOf(logId)
+      const { chain, counter, reason } = await this.#waitBefore(logId, recordId)
       refuseUnskippable(logId, reason)
       const record = await thread.record(chain, counter)
-      if (!record.cid.equals(recordId)) throw otherRecord(record)
       folder.retry(chain)
       const fields = { thread: thread.id, log: logId, counter, record: recordId.toString() }
       logger.warn(fields, 'a record that could not be judged was skipped')
@@ -102,10 +106,19 @@ export class Operator {
     await writeLock.run(task, options.signal === undefined ? {} : { signal: options.signal })
   }
 
-  #waitOf(logId: LogId): WaitingLog {
-    const found = this.#components.thread.waiting().find((each) => each.logId === logId)
-    if (found === undefined) throw notWaiting(`log ${logId} does not wait`)
-    return found
+  /** The chains of a log that wait: more than one only if its owner forked it. */
+  #waitsOf(logId: LogId): WaitingLog[] {
+    const waits = this.#components.thread.waiting().filter((each) => each.logId === logId)
+    if (waits.length === 0) throw notWaiting(`log ${logId} does not wait`)
+    return waits
+  }
+
+  async #waitBefore(logId: LogId, recordId: CID): Promise<WaitingLog> {
+    for (const wait of this.#waitsOf(logId)) {
+      const next = await recordIdAt(this.#components.thread, wait.chain, wait.counter)
+      if (next?.equals(recordId) === true) return wait
+    }
+    throw notWaiting(`log ${logId} waits before another record`)
   }
 }
 
@@ -124,9 +137,7 @@ async function recordIdAt(
 }
 
 function refuseUnskippable(logId: LogId, reason: WaitReason): void {
-  if (reason.kind !== 'sandbox' && reason.kind !== 'retry') {
-    throw notWaiting(`log ${logId} waits for another reason: ${reason.kind}`)
-  }
+  if (reason.kind !== 'sandbox' && reason.kind !== 'retry') throw otherReason(logId, [{ reason }])
   if (reason.alone) return
   throw new ThreadsError('NOT_WAITING', `it is not known yet which record keeps log ${logId} waiting`, {
     hint: 'Its records are tried in ever smaller numbers. List the waiting logs again in a minute.',
@@ -137,8 +148,9 @@ function notWaiting(message: string): ThreadsError {
   return new ThreadsError('NOT_WAITING', message, { hint: 'List the waiting logs.' })
 }
 
-function otherRecord({ logId, cid }: ThreadRecord): ThreadsError {
-  return notWaiting(`log ${logId} waits before record ${cid.toString()}`)
+function otherReason(logId: LogId, waits: readonly { readonly reason: WaitReason }[]): ThreadsError {
+  const kinds = waits.map(({ reason }) => reason.kind)
+  return notWaiting(`log ${logId} waits for another reason: ${kinds.join(', ')}`)
 }
 
 function tooFarAhead(aheadMs: number): ThreadsError {

@@ -4,6 +4,7 @@
  * the one held first, goes back to the start of the log, a *branch* to the record of another chain that it follows.
  */
 import type { LogId } from '../core/peer-id.ts'
+import type { ForkedLog } from './index.ts'
 import type { LogState, ThreadState } from './rows.ts'
 
 type Logs = Pick<ThreadState, 'logs'>
@@ -27,6 +28,14 @@ export function branchesByLog({ logs }: Logs): Map<LogId, LogState[]> {
     else known.push(log)
   }
   return branches
+}
+
+/** Logs that have branches. */
+export function forkedLogs(thread: ThreadState): ForkedLog[] {
+  return [...branchesByLog(thread)].map(([logId, branches]) => {
+    const own = thread.logs.get(logId)?.privateKey !== undefined
+    return { threadId: thread.id, logId, branches: branches.length, own }
+  })
 }
 
 /** Records of a chain up to this one are in the chain it parts from; 0 for a main chain. */

@@ -71,6 +71,15 @@ export interface NewThreadOptions extends CallerOptions {
   appData?: unknown
 }
 
+export interface ForkedLog {
+  readonly threadId: ThreadId
+  readonly logId: LogId
+  /** Chains beside the one held first. */
+  readonly branches: number
+  /** This host has its key; it is not written any more. */
+  readonly own: boolean
+}
+
 /** Replication of logs. Knows records, never collections. */
 export interface Net {
   readonly hostId: PeerId
@@ -118,6 +127,8 @@ export interface Net {
    * what concerns it. Throws THREAD_NOT_FOUND.
    */
   syncStatus(options?: CallerOptions & { thread?: ThreadId }): PeerStatus[]
+  /** Logs whose owner signed two records after the same one. `thread`: only of that. Throws THREAD_NOT_FOUND. */
+  forkedLogs(options?: CallerOptions & { thread?: ThreadId }): ForkedLog[]
   /** What went by gossip; absent if the host takes no part in it. */
   gossipStatus(options?: CallerOptions): GossipStatus | undefined
   /** Listens and starts replicating. */

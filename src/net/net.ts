@@ -16,13 +16,13 @@ import type { Commit } from '../store/commit.ts'
 import type { HostStore } from '../store/host-store.ts'
 import type { Journal } from '../store/journal.ts'
 import type { App, OwnedThread, ThreadRecord } from './app.ts'
-import { mainChains } from './chains.ts'
+import { forkedLogs, mainChains } from './chains.ts'
 import { deleteThreadRows } from './deletion.ts'
 import type { ThreadDraft } from './draft.ts'
 import { FirstPulls } from './first-pulls.ts'
 import { HostReplica } from './host-replica.ts'
 import { createPeerHost, type PeerHost } from './host/libp2p-host.ts'
-import type { CallerOptions, Net, NewThreadOptions, ThreadInfo } from './index.ts'
+import type { CallerOptions, ForkedLog, Net, NewThreadOptions, ThreadInfo } from './index.ts'
 import { Membership } from './membership.ts'
 import { type NetOptions, type ResolvedNetOptions, resolveNetOptions } from './options.ts'
 import { ThreadOwner } from './owner.ts'
@@ -282,6 +282,11 @@ class HostNet implements Net {
   syncStatus({ thread }: CallerOptions & { thread?: ThreadId } = {}): PeerStatus[] {
     if (thread !== undefined) this.#threads.get(thread)
     return this.#replication.syncStatus(thread)
+  }
+
+  forkedLogs({ thread }: CallerOptions & { thread?: ThreadId } = {}): ForkedLog[] {
+    const entries = thread === undefined ? this.#threads.all() : [this.#threads.get(thread)]
+    return entries.flatMap(({ stored }) => forkedLogs(stored))
   }
 
   gossipStatus(_options: CallerOptions = {}): GossipStatus | undefined {

@@ -48,6 +48,7 @@ export function fakeNet(
     hostAddresses: () => [],
     connect: notFaked,
     syncStatus: () => [],
+    forkedLogs: () => [],
     gossipStatus: () => undefined,
     start: async () => {},
     stop: async () => {},

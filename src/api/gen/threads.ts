@@ -385,12 +385,12 @@ export interface ListWaitingLogsRequest {
   dbID: Uint8Array;
   /** At most 1000. Default: 100. */
   limit: number;
-  /** ID of a log: only those behind it. */
+  /** Position of a waiting log: only those behind it. */
   after: Uint8Array;
 }
 
 export interface ListWaitingLogsReply {
-  /** By log ID. Fewer than the limit: there are no more. */
+  /** A log has several entries if its owner forked it. Fewer than the limit: there are no more. */
   logs: WaitingLog[];
 }
 
@@ -414,6 +414,8 @@ export interface WaitingLog {
   untilMs: bigint;
   /** With reasons sandbox and retry: it is this record and none behind it. SkipRecord takes it. */
   skippable: boolean;
+  /** Its place in the list. */
+  position: Uint8Array;
 }
 
 export interface ListConflictsRequest {
@@ -4746,6 +4748,7 @@ function createBaseWaitingLog(): WaitingLog {
     sinceMs: 0n,
     untilMs: 0n,
     skippable: false,
+    position: new Uint8Array(0),
   };
 }
 
@@ -4786,6 +4789,9 @@ export const WaitingLog: MessageFns<WaitingLog> = {
     }
     if (message.skippable !== false) {
       writer.uint32(64).bool(message.skippable);
+    }
+    if (message.position.length !== 0) {
+      writer.uint32(74).bytes(message.position);
     }
     return writer;
   },
@@ -4867,6 +4873,14 @@ export const WaitingLog: MessageFns<WaitingLog> = {
             message.skippable = reader.bool();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.position = reader.bytes();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4892,6 +4906,7 @@ export const WaitingLog: MessageFns<WaitingLog> = {
     message.sinceMs = (object.sinceMs !== undefined && object.sinceMs !== null) ? BigInt(object.sinceMs) : 0n;
     message.untilMs = (object.untilMs !== undefined && object.untilMs !== null) ? BigInt(object.untilMs) : 0n;
     message.skippable = object.skippable ?? false;
+    message.position = object.position ?? new Uint8Array(0);
     return message;
   },
 };

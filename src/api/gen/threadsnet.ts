@@ -159,7 +159,25 @@ export interface GetSyncStatusReply {
   /** By peer ID. Fewer than the limit: there are no more. */
   peers: PeerStatus[];
   /** Of all threads. Absent if the host does not gossip. */
-  gossip: GossipStatus | undefined;
+  gossip:
+    | GossipStatus
+    | undefined;
+  /**
+   * Logs whose owner signed two records after the same one, the first 100: its key is used twice, as after a restore from
+   * a copy, or it cheats. All chains count.
+   */
+  forks: ForkedLog[];
+  /** How many there are. */
+  forkCount: bigint;
+}
+
+export interface ForkedLog {
+  threadID: Uint8Array;
+  logID: Uint8Array;
+  /** Chains of records beside the one held first. */
+  branches: bigint;
+  /** Its key is here. It is not written any more. */
+  own: boolean;
 }
 
 export interface PeerStatus {
@@ -1890,7 +1908,7 @@ export const GetSyncStatusRequest: MessageFns<GetSyncStatusRequest> = {
 };
 
 function createBaseGetSyncStatusReply(): GetSyncStatusReply {
-  return { peers: [], gossip: undefined };
+  return { peers: [], gossip: undefined, forks: [], forkCount: 0n };
 }
 
 export const GetSyncStatusReply: MessageFns<GetSyncStatusReply> = {
@@ -1900,6 +1918,15 @@ export const GetSyncStatusReply: MessageFns<GetSyncStatusReply> = {
     }
     if (message.gossip !== undefined) {
       GossipStatus.encode(message.gossip, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.forks) {
+      ForkedLog.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.forkCount !== 0n) {
+      if (BigInt.asIntN(64, message.forkCount) !== message.forkCount) {
+        throw new globalThis.Error("value provided for field message.forkCount of type int64 too large");
+      }
+      writer.uint32(32).int64(message.forkCount);
     }
     return writer;
   },
@@ -1933,6 +1960,22 @@ export const GetSyncStatusReply: MessageFns<GetSyncStatusReply> = {
             message.gossip = GossipStatus.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.forks.push(ForkedLog.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.forkCount = reader.int64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1954,6 +1997,102 @@ export const GetSyncStatusReply: MessageFns<GetSyncStatusReply> = {
     message.gossip = (object.gossip !== undefined && object.gossip !== null)
       ? GossipStatus.fromPartial(object.gossip)
       : undefined;
+    message.forks = object.forks?.map((e) => ForkedLog.fromPartial(e)) || [];
+    message.forkCount = (object.forkCount !== undefined && object.forkCount !== null) ? BigInt(object.forkCount) : 0n;
+    return message;
+  },
+};
+
+function createBaseForkedLog(): ForkedLog {
+  return { threadID: new Uint8Array(0), logID: new Uint8Array(0), branches: 0n, own: false };
+}
+
+export const ForkedLog: MessageFns<ForkedLog> = {
+  encode(message: ForkedLog, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.threadID.length !== 0) {
+      writer.uint32(10).bytes(message.threadID);
+    }
+    if (message.logID.length !== 0) {
+      writer.uint32(18).bytes(message.logID);
+    }
+    if (message.branches !== 0n) {
+      if (BigInt.asIntN(64, message.branches) !== message.branches) {
+        throw new globalThis.Error("value provided for field message.branches of type int64 too large");
+      }
+      writer.uint32(24).int64(message.branches);
+    }
+    if (message.own !== false) {
+      writer.uint32(32).bool(message.own);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ForkedLog {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseForkedLog();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.threadID = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.logID = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.branches = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.own = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ForkedLog>): ForkedLog {
+    return ForkedLog.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ForkedLog>): ForkedLog {
+    const message = createBaseForkedLog();
+    message.threadID = object.threadID ?? new Uint8Array(0);
+    message.logID = object.logID ?? new Uint8Array(0);
+    message.branches = (object.branches !== undefined && object.branches !== null) ? BigInt(object.branches) : 0n;
+    message.own = object.own ?? false;
     return message;
   },
 };
@@ -2612,7 +2751,7 @@ export const APIDefinition = {
       responseStream: true,
       options: {},
     },
-    /** For operators: peers that are not simply up to date, and what goes by gossip. */
+    /** For operators: peers that are not simply up to date, forked logs, and what goes by gossip. */
     getSyncStatus: {
       name: "GetSyncStatus",
       requestType: GetSyncStatusRequest as typeof GetSyncStatusRequest,

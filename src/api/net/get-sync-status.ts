@@ -1,12 +1,12 @@
 import { peerIdToBytes } from '../../core/peer-id.ts'
 import { threadIdToBytes } from '../../core/thread-id.ts'
-import type { GossipStatus, PeerStatus } from '../../net/index.ts'
+import type { ForkedLog, GossipStatus, PeerStatus } from '../../net/index.ts'
 import { callOptions, optionalPeerIdOf, pageLimitOf, threadIdOf } from '../decode.ts'
 import { int64 } from '../encode.ts'
 import type * as pb from '../gen/threadsnet.ts'
 import type { RpcContext } from '../service.ts'
 
-/** Logs listed for one peer. */
+/** Logs listed of a kind, or for one peer. */
 const MAX_LOGS = 100
 
 export async function getSyncStatus(
@@ -21,7 +21,17 @@ export async function getSyncStatus(
   const behind = peers.filter(({ peer }) => after === undefined || peer > after)
   const page = behind.toSorted((a, b) => (a.peer < b.peer ? -1 : 1)).slice(0, limit)
   const gossip = context.net.gossipStatus(options)
-  return { peers: page.map(peerStatus), gossip: gossip && gossipStatus(gossip) }
+  const forks = context.net.forkedLogs({ ...options, ...thread })
+  return {
+    peers: page.map(peerStatus),
+    gossip: gossip && gossipStatus(gossip),
+    forks: forks.slice(0, MAX_LOGS).map(forkedLog),
+    forkCount: int64(forks.length),
+  }
+}
+
+function forkedLog({ threadId, logId, branches, own }: ForkedLog): pb.ForkedLog {
+  return { threadID: threadIdToBytes(threadId), logID: peerIdToBytes(logId), branches: int64(branches), own }
 }
 
 function peerStatus({ peer, failure, outstanding, stalls }: PeerStatus): pb.PeerStatus {

@@ -21,8 +21,7 @@ const netRpc = NetDefinition.methods
 const id: ThreadId = newThreadId('raw', (length) => new Uint8Array(length).fill(3))
 const dbID = threadIdToBytes(id)
 const peer = (seed: number): PeerId => peerIdOf(keyFromSeed(new Uint8Array(32).fill(seed)).publicKey)
-const [low, high] = [peer(1), peer(2)].toSorted()
-if (low === undefined || high === undefined) throw new Error('there are two peers')
+const [low, high] = [peer(1), peer(2)].toSorted() as [PeerId, PeerId]
 const recordId = cidOf(utf8('record'))
 const position = utf8('position')
 
@@ -43,6 +42,7 @@ const WAITING: WaitingRecord = {
   records: 3,
   reason: { kind: 'clock', untilMs: 1_790_000_000_000 },
   sinceMs: 1_780_000_000_000.5,
+  position: 'place',
 }
 const BEHIND: PeerStatus = {
   peer: high,
@@ -69,6 +69,7 @@ async function open(connect: (api: TestApi) => Transport): Promise<void> {
       asked = options
       return statuses
     },
+    forkedLogs: () => [{ threadId: id, logId: high, branches: 2, own: true }],
     gossipStatus: () => gossip,
   })
   api = await startApi({ net })
@@ -115,6 +116,7 @@ describe.each(TRANSPORTS)('over $name', ({ connect }) => {
       { counter: 7n, records: 3n, reason: 'retry', sinceMs, untilMs: 0n, skippable: true },
     ])
     expect(logs.map(({ recordID }) => recordID.length)).toEqual([36, 0])
+    expect(Buffer.from(logs[0]?.position ?? []).toString()).toBe('place')
   })
 
   it('conflicts are listed', async () => {
@@ -140,8 +142,10 @@ describe.each(TRANSPORTS)('over $name', ({ connect }) => {
   })
 
   it('the state of peers is told', async () => {
-    const { peers, gossip: none } = await netClient.unary(netRpc.getSyncStatus, {})
+    const { peers, gossip: none, forks, forkCount } = await netClient.unary(netRpc.getSyncStatus, {})
     expect(none).toBeUndefined()
+    expect(forks).toMatchObject([{ branches: 2n, own: true }])
+    expect(forkCount).toBe(1n)
     expect(peers.map(({ peerID }) => Buffer.from(peerID).toString('hex'))).toEqual(
       [low, high].map((each) => Buffer.from(peerIdToBytes(each)).toString('hex')),
     )
@@ -192,12 +196,12 @@ describe('a list for operators', () => {
     await client.unary(rpc.listRefusals, { dbID })
     await client.unary(rpc.listRefusals, { dbID, limit: 1_000, before: position })
     await client.unary(rpc.listRefusals, { dbID, limit: 1, after: position })
-    await client.unary(rpc.listWaitingLogs, { dbID, limit: 5, after: peerIdToBytes(high) })
+    await client.unary(rpc.listWaitingLogs, { dbID, limit: 5, after: utf8('place') })
     expect(pages).toEqual([
       { limit: 100 },
       { limit: 1_000, before: new Uint8Array(position) },
       { limit: 1, after: new Uint8Array(position) },
-      { limit: 5, after: high },
+      { limit: 5, after: 'place' },
     ])
     const first = await netClient.unary(netRpc.getSyncStatus, { limit: 1 })
     expect(first.peers).toHaveLength(1)

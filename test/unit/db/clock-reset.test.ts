@@ -1,11 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { utf8 } from '../../../src/core/bytes.ts'
+import { decode } from '../../../src/core/cbor.ts'
+import { encodeEvents } from '../../../src/core/events.ts'
 import { generateKey } from '../../../src/core/keys.ts'
 import type { Collection, Database, Update } from '../../../src/db/index.ts'
 import { openMemoryStore } from '../../../src/store/memory-store.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { type ForeignEvent, ForeignLog } from '../../support/foreign-log.ts'
 import { startHost, type TestHost } from '../../support/host.ts'
+import { LogMaker } from '../../support/log-maker.ts'
 import { bytesOf, found, idsOf, joinNotes, newNotes, NOTE } from '../../support/notes.ts'
 
 const START_MS = Date.UTC(2026, 5, 1)
@@ -62,7 +66,7 @@ describe('a clock that was days ahead and was set back', () => {
   it('is reset: what was written ahead is held, and writing goes on', async () => {
     await writeAhead()
     await expect(notes.create([bytesOf({})])).rejects.toMatchObject({ code: 'CLOCK_SKEW' })
-    const logs = await own()
+    const logs = await ownLogs()
     await database.resetClock()
     expect(await found(notes)).toEqual(BEFORE)
     expect(await idsOf(notes, byName('first'))).toEqual(['gone', 'kept'])
@@ -76,7 +80,7 @@ describe('a clock that was days ahead and was set back', () => {
       },
     ])
     await notes.create([bytesOf({ _id: 'new' })])
-    expect(await own()).toHaveLength(2)
+    expect(await ownLogs()).toHaveLength(2)
     expect(await idsOf(notes)).toEqual(['gone', 'kept', 'new'])
   })
 
@@ -171,6 +175,25 @@ describe('a clock', () => {
     await notes.create([bytesOf({ _id: 'n' })])
   })
 
+  it('is not reset where a log of this host was continued elsewhere, ahead of the clock', async () => {
+    const { key, logs } = await host.net.getThread(database.id)
+    const [own] = logs
+    if (own?.head.cid === undefined) throw new Error('this host has a log')
+    await writeAhead()
+    clock.set(START_MS + AHEAD_MS)
+    const maker = new LogMaker(key, own.privateKey)
+    const timestamp = BigInt(START_MS + 2 * HOUR_MS) * 1_000_000n
+    const event = { id: 'copy', type: 'create' as const, patch: utf8('{"_id":"copy"}'), instanceId: 'copy' }
+    const body = decode(encodeEvents([{ ...event, collection: 'Note', timestamp }]))
+    await host.net.addRecord(database.id, own.id, maker.make({ prev: own.head.cid, body }).blocks)
+    expect(await idsOf(notes)).toEqual(['ahead0', 'copy', 'kept'])
+    clock.set(START_MS + HOUR_MS)
+    await expect(database.resetClock()).rejects.toMatchObject({ code: 'CLOCK_SKEW' })
+    clock.advance(HOUR_MS)
+    await database.resetClock()
+    expect(await idsOf(notes)).toEqual(['copy', 'gone', 'kept'])
+  })
+
   it('is not reset where others wrote as far ahead', async () => {
     await writeAhead()
     clock.set(START_MS + AHEAD_MS)
@@ -182,7 +205,7 @@ describe('a clock', () => {
 })
 
 /** Logs that this host writes or wrote. */
-async function own(): Promise<string[]> {
+async function ownLogs(): Promise<string[]> {
   const { logs } = await host.net.getThread(database.id)
   return logs.filter(({ privateKey }) => privateKey !== undefined).map(({ id }) => id)
 }

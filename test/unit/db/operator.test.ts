@@ -108,7 +108,7 @@ describe('logs that wait', () => {
     const ids = logs.map(({ id }) => id).toSorted()
     const [first] = await database.waiting({ limit: 1 })
     expect(first?.logId).toBe(ids[0])
-    const rest = await database.waiting(first === undefined ? {} : { after: first.logId })
+    const rest = await database.waiting(first === undefined ? {} : { after: first.position })
     expect(rest.map(({ logId }) => logId)).toEqual(ids.slice(1))
     await expect(database.waiting({ limit: 1_001 })).rejects.toThrow(TypeError)
   })
@@ -120,6 +120,59 @@ describe('logs that wait', () => {
     expect(await database.waiting()).toMatchObject([{ logId: log.id, reason: { kind: 'transaction' } }])
     await transaction.close()
     await expect.poll(() => database.waiting()).toEqual([])
+  })
+})
+
+describe('a log that its owner forked', () => {
+  let log: ForeignLog
+
+  /** Two records after the same one. */
+  async function fork(one: ForeignEvent, other: ForeignEvent): Promise<void> {
+    log = await newLog()
+    await add(log, creation('root'))
+    const branch = log.fork([other])
+    await add(log, one)
+    await host.net.addRecord(database.id, log.id, branch.blocks)
+  }
+
+  it('waits with each of its chains, and is admitted as a whole', async () => {
+    await fork(creation('a', clock.nowMs() + 60 * MINUTE_MS), creation('b', clock.nowMs() + 90 * MINUTE_MS))
+    const waiting = await database.waiting()
+    expect(waiting).toMatchObject([
+      { logId: log.id, counter: 2, records: 1 },
+      { logId: log.id, counter: 2, records: 1 },
+    ])
+    expect(waiting[0]?.recordId?.equals(waiting[1]?.recordId)).toBe(false)
+    const pages = [await database.waiting({ limit: 1 })]
+    pages.push(await database.waiting({ after: pages[0]?.[0]?.position ?? '' }))
+    expect(pages).toEqual([waiting.slice(0, 1), waiting.slice(1)])
+    await database.admit(log.id)
+    expect(await idsOf(notes)).toEqual(['a', 'b', 'root'])
+  })
+
+  it('goes on in the chain whose record is skipped', async () => {
+    await database.updateCollection({ ...NOTE, writeValidator: 'return true' })
+    neverJudge('a', 'b')
+    await fork(creation('a'), creation('b'))
+    const waiting = await database.waiting()
+    expect(waiting).toMatchObject([{ reason: { alone: true } }, { reason: { alone: true } }])
+    for (const { recordId } of waiting.toReversed()) await database.skip(log.id, recordId as CID)
+    expect(await database.waiting()).toEqual([])
+    const refusals = await database.refusals()
+    expect(refusals.map(({ code, documents }) => `${code} ${documents[0]?.id}`).toSorted()).toEqual([
+      'skipped a',
+      'skipped b',
+    ])
+    expect(await idsOf(notes)).toEqual(['root'])
+  })
+
+  it('is listed', async () => {
+    await fork(creation('a'), creation('b'))
+    const other = (await newNotes(host)).database
+    const forks = [{ threadId: database.id, logId: log.id, branches: 1, own: false }]
+    expect(host.net.forkedLogs()).toEqual(forks)
+    expect(host.net.forkedLogs({ thread: database.id })).toEqual(forks)
+    expect(host.net.forkedLogs({ thread: other.id })).toEqual([])
   })
 })
 
