@@ -7,7 +7,8 @@ import { decodeHistoryEntry, decodeInstance, decodeRefusal, readInstanceKey } fr
 import { rowRange } from '../src/store/key-codec.ts'
 import type { KeyLetter } from '../src/store/key-codec.ts'
 import type { ReadView } from '../src/store/ordered-store.ts'
-import { type PlainState, plainName } from '../test/support/fold-oracle.ts'
+import type { PlainState } from '../test/support/fold-oracle.ts'
+import { recordName } from './held.ts'
 import { plainIndexKey } from './index-entry.ts'
 
 /** A database on a disk, and what must be there. */
@@ -43,8 +44,8 @@ function difference(what: string, found: Lines, expected: Lines): string | undef
 
 type Rows = AsyncIterable<readonly [Uint8Array, Uint8Array]>
 
-function nameOf({ logId, counter }: Position): string {
-  return plainName({ log: peerIdToBytes(logId), counter })
+function nameOf({ logId, counter, digest }: Position): string {
+  return recordName(peerIdToBytes(logId), counter, digest)
 }
 
 async function instances(rows: Rows): Promise<Lines> {

@@ -1,9 +1,10 @@
 import { textOfUtf8 } from '../src/core/bytes.ts'
 import { decodeEvents } from '../src/core/events.ts'
 import { peerIdToBytes } from '../src/core/peer-id.ts'
+import { baseOf } from '../src/net/chains.ts'
 import { oracle, type PlainEvent, type PlainRecord, type PlainState } from '../test/support/fold-oracle.ts'
 import { checkDerived } from './check-derived.ts'
-import { type Held, leftOvers, readHeld } from './held.ts'
+import { type Held, leftOvers, readHeld, recordName } from './held.ts'
 import type { SimHost } from './host.ts'
 import { plainJudge } from './judge.ts'
 import type { PlannedThread } from './plan.ts'
@@ -25,7 +26,7 @@ export async function differenceOf(world: World): Promise<string | undefined> {
       if (text !== first)
         return `${host.name} has other heads of thread ${thread.number}${await headsOf(world, thread)}`
       const waiting = held.logs.find(({ cursor, head }) => cursor.counter < head.counter)
-      if (waiting !== undefined && !host.isRelay) return `${host.name} has not folded log ${waiting.id}`
+      if (waiting !== undefined && !host.isRelay) return `${host.name} has not folded log ${waiting.chain}`
     }
   }
   return undefined
@@ -64,18 +65,22 @@ export async function checkAll(world: World, work: Work): Promise<void> {
 
 /** Each log has all records up to its head. */
 function checkLogs(world: World, host: SimHost, { logs, records }: Held): void {
-  for (const { id, head } of logs) {
-    const held = records.get(id) ?? []
-    if (held.length === head.counter && held.at(-1)?.cid.toString() === head.cid?.toString()) continue
-    fail(world, `${host.name} holds ${held.length} records of log ${id}, and its head at ${head.counter}`)
+  for (const log of logs) {
+    const { chain, head } = log
+    const held = records.get(chain) ?? []
+    const isWhole = baseOf(log) + held.length === head.counter
+    if (isWhole && held.at(-1)?.cid.toString() === head.cid?.toString()) continue
+    fail(world, `${host.name} holds ${held.length} records of log ${chain}, and its head at ${head.counter}`)
   }
 }
 
 /** Every acknowledged write is there, once and whole; of the others at most all or nothing. */
 function checkWrites(world: World, writes: readonly Write[], { records }: Held): void {
   const marks = new Map<number, Map<string, number>>()
+  const cids = new Set<string>()
   for (const record of [...records.values()].flat()) {
-    const name = `${record.logId}/${record.counter}`
+    const name = record.cid.toString()
+    cids.add(name)
     for (const { patch } of decodeEvents(record.body ?? new Uint8Array())) {
       const mark: unknown = patch === undefined ? undefined : JSON.parse(textOfUtf8(patch)).w
       if (typeof mark !== 'number') continue
@@ -92,8 +97,7 @@ function checkWrites(world: World, writes: readonly Write[], { records }: Held):
     if (outcome === 'refused' && found.length > 0) fail(world, `${what} is in ${JSON.stringify(found)}`)
     if (outcome === 'unknown' && found.length > 0 && !isThere) fail(world, `${what} is in ${JSON.stringify(found)}`)
     for (const { log, counter, cid } of heads) {
-      const now = records.get(log)?.[counter - 1]?.cid.toString()
-      if (now !== cid) fail(world, `${what} left log ${log} at record ${counter}, which is gone`)
+      if (!cids.has(cid)) fail(world, `${what} left log ${log} at record ${counter}, which is gone`)
     }
   }
 }
@@ -126,11 +130,15 @@ async function checkThread(world: World, thread: PlannedThread, { records }: Hel
 
 function plainRecords(records: Held['records']): PlainRecord[] {
   return [...records.values()].flat().map((record): PlainRecord => {
-    const { logId, counter, eventCid, author, body } = record
+    const { logId, counter, cid, prev, author, body } = record
+    const log = peerIdToBytes(logId)
+    const { digest } = cid.multihash
     return {
-      log: peerIdToBytes(logId),
+      log,
       counter,
-      digest: eventCid.multihash.digest,
+      digest,
+      name: recordName(log, counter, digest),
+      ...(prev && { previous: recordName(log, counter - 1, prev.multihash.digest) }),
       writer: author ?? '',
       body: body === undefined ? 'unreadable' : decodeEvents(body).map(plainEvent),
     }

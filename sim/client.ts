@@ -45,6 +45,8 @@ export class Client {
   readonly #scheduler: Scheduler
   readonly #caller: CallOptions
   readonly #told: string[] = []
+  /** What the documents written have in the unique member, by id; those without one have a name of their own. */
+  readonly #texts = new Map<string, string>()
 
   constructor(place: Place, { write, random, scheduler }: ClientComponents) {
     this.#place = place
@@ -61,8 +63,23 @@ export class Client {
     return `${this.#told.join(', ')} in ${name} of thread ${thread.number}`
   }
 
-  /** Answers whether something was to be written. */
+  /** Answers whether something was to be written. Throws if a value of a unique index could be written twice. */
   async perform(): Promise<boolean> {
+    const before = await this.#isUnique()
+    const isWritten = await this.#perform()
+    const values = [...this.#texts.values()]
+    if (!isWritten || new Set(values).size === values.length) return isWritten
+    if (before && (await this.#isUnique())) throw new Error(`a unique value was written twice: ${values.join(', ')}`)
+    return isWritten
+  }
+
+  async #isUnique(): Promise<boolean> {
+    const { database, name } = this.#place
+    const { indexes } = await database.collectionInfo(name)
+    return indexes.some(({ path, unique }) => path === 'u' && unique === true)
+  }
+
+  async #perform(): Promise<boolean> {
     const { database, name } = this.#place
     const kind = this.#random.unit()
     if (kind < 0.25) return this.#transaction()
@@ -105,7 +122,7 @@ export class Client {
 
   async #save(collection: Pick<Collection, 'save'>, documents: readonly Document[]): Promise<void> {
     this.#told.push(`save ${documents.map(briefly).join(' ')}`)
-    await this.#count(collection, documents.length, () => collection.save(documents.map(bytesOf)))
+    await this.#count(collection, documents, () => collection.save(documents.map(bytesOf)))
   }
 
   async #create(collection: Pick<Collection, 'create'>): Promise<void> {
@@ -113,21 +130,23 @@ export class Client {
       this.#random.chance(0.5) ? { ...document, _id: '', u: `new ${document.w} ${document._id}` } : document,
     )
     this.#told.push(`create ${documents.map(briefly).join(' ')}`)
-    await this.#count(collection, documents.length, () => collection.create(documents.map(bytesOf)))
+    await this.#count(collection, documents, () => collection.create(documents.map(bytesOf)))
   }
 
   /** Of a single call all documents may be there as soon as it is made; of a transaction only what it took. */
-  async #count(collection: object, documents: number, call: () => Promise<unknown>): Promise<void> {
+  async #count(collection: object, documents: readonly Document[], call: () => Promise<unknown>): Promise<void> {
     const isTransaction = 'commit' in collection
-    if (!isTransaction) this.#write.documents = documents
+    if (!isTransaction) this.#write.documents = documents.length
     await call()
-    if (isTransaction) this.#write.documents += documents
+    if (isTransaction) this.#write.documents += documents.length
+    for (const { _id, u } of documents) this.#texts.set(_id || `new ${this.#texts.size}`, u)
   }
 
   async #delete(collection: Pick<Collection, 'delete'>, count: number): Promise<void> {
     const ids = this.#ids(count)
     this.#told.push(`delete ${ids.join(' ')}`)
     await collection.delete(ids)
+    for (const id of ids) this.#texts.delete(id)
   }
 
   #pair(): Document[] {
@@ -136,9 +155,9 @@ export class Client {
   }
 
   #documents(count: number): Document[] {
-    const shared = this.#random.chance(0.15)
+    const sharing = this.#random.chance(0.15) ? this.#random.between(1, 2) : 0
     return this.#ids(count).map((_id, index) => {
-      const u = shared && index === 0 ? `shared ${this.#random.between(1, 3)}` : _id
+      const u = index < sharing ? `shared ${this.#random.between(1, 3)}` : _id
       return { _id, n: this.#random.between(0, 9), u, w: this.#write.mark, ...this.#extras() }
     })
   }

@@ -97,6 +97,14 @@ export class SimDisk {
     return kept
   }
 
+  /** Takes the last writes away. Answers how many are left. */
+  rewind(writes: number): number {
+    this.#writes = this.#writes.slice(0, Math.max(0, this.#writes.length - writes))
+    this.#open = undefined
+    this.#changes++
+    return this.#writes.length
+  }
+
   #keepPart(write: Write, operations: number = write.operations.length): void {
     this.#writes.push({ operations: write.operations.slice(0, operations), synced: true })
   }

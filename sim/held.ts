@@ -1,6 +1,8 @@
-import type { LogId } from '../src/core/peer-id.ts'
+import { toHex } from '../src/core/bytes.ts'
 import { type DatabaseDefinition, readDefinition } from '../src/db/definition.ts'
 import type { ThreadRecord } from '../src/net/app.ts'
+import type { ChainKey } from '../src/net/chain-key.ts'
+import { baseOf } from '../src/net/chains.ts'
 import { RecordReader } from '../src/net/record-reader.ts'
 import type { LogState } from '../src/net/rows.ts'
 import { Threads } from '../src/net/threads.ts'
@@ -13,8 +15,10 @@ import type { PlannedThread } from './plan.ts'
 export interface Held {
   /** Host-local number of the thread. */
   readonly number: number
+  /** Logs, and the branches of those that their owner forked. */
   readonly logs: readonly LogState[]
-  readonly records: ReadonlyMap<LogId, readonly ThreadRecord[]>
+  /** Those of a branch begin where it parts from another chain. */
+  readonly records: ReadonlyMap<ChainKey, readonly ThreadRecord[]>
   /** Absent at a host that only follows. */
   readonly definition: DatabaseDefinition | undefined
   /** Everything on the disk. */
@@ -22,7 +26,7 @@ export interface Held {
 }
 
 /** Enough for every record of a log. */
-const ALL = { counter: 0, maxRecords: 1_000_000, maxBytes: Number.POSITIVE_INFINITY }
+const ALL = { maxRecords: 1_000_000, maxBytes: Number.POSITIVE_INFINITY }
 
 export async function readHeld(host: SimHost, thread: PlannedThread): Promise<Held | undefined> {
   const disk = await host.disk.read()
@@ -31,10 +35,11 @@ export async function readHeld(host: SimHost, thread: PlannedThread): Promise<He
   const state = threads.find(thread.id)?.stored
   if (state === undefined) return undefined
   const reader = new RecordReader(disk)
-  const records = new Map<LogId, readonly ThreadRecord[]>()
+  const records = new Map<ChainKey, readonly ThreadRecord[]>()
   for (const log of state.logs.values()) {
     // With the read key, also from the disk of a relay.
-    records.set(log.id, await reader.after({ ...state, key: thread.key }, log, ALL))
+    const readable = { ...state, key: thread.key }
+    records.set(log.chain, await reader.after(readable, log, { ...ALL, counter: baseOf(log) }))
   }
   const definition = readDefinition(state.appData)
   return { number: state.number, logs: [...state.logs.values()], records, definition, disk }
@@ -60,4 +65,9 @@ export async function leftOvers(host: SimHost): Promise<string | undefined> {
 function lettersOf(letter: KeyLetter): { gte: Uint8Array; lt: Uint8Array } {
   const byte = letter.charCodeAt(0)
   return { gte: Uint8Array.of(byte), lt: Uint8Array.of(byte + 1) }
+}
+
+/** Names a record for the oracle; two that follow the same one have different names. */
+export function recordName(log: Uint8Array, counter: number, digest: Uint8Array): string {
+  return `${toHex(log).slice(-8)}/${counter}/${toHex(digest).slice(0, 8)}`
 }

@@ -40,6 +40,8 @@ export class SimHost {
   skewMs: number
   /** Has the service keys only. */
   isRelay: boolean
+  /** It may have written a second record after one. */
+  isRestored = false
   #life: Life | undefined
   #running: Running | undefined
   #lives = 0
@@ -105,6 +107,14 @@ export class SimHost {
     this.onEnd(kept, kind)
   }
 
+  /** Takes the last writes from the disk of a host that is down. Answers how many are left. */
+  restore(writes: number): number {
+    const kept = this.disk.rewind(writes)
+    this.isRestored = true
+    this.watch.restored()
+    return kept
+  }
+
   /** Ends the host as its operator would. */
   async stop(): Promise<void> {
     const running = this.running
@@ -137,7 +147,7 @@ export class SimHost {
     const { scheduler, network, plan, fault } = this.#world
     const { durability, gossips, pullRecords } = this.planned
     const random = this.#random.fork(`life ${++this.#lives}`)
-    const logger = simLogger(this.#world, life)
+    const logger = simLogger(this.#world, { life, isRestored: this.isRestored })
     const shared = { clock: hostClock(scheduler, life, () => this.skewMs), random: random.bytes, logger }
     const store = await openHostStore({ open: () => this.disk.open(life), durability, ...shared })
     const joined = network.join({ id: this.id, life, address: this.address, gossips })

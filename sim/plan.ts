@@ -86,7 +86,7 @@ export function makePlan(random: SeededRandom): Plan {
     steps: makeSteps(random.fork('steps'), { hosts, threads: threads.map(({ number }) => number), troubleMs, isCalm }),
     troubleMs,
     writeFailures: !isCalm && random.chance(0.25) ? 0.01 : 0,
-    writeCrashes: !isCalm && random.chance(0.5) ? 0.01 : 0,
+    writeCrashes: !isCalm && random.chance(0.5) ? random.pick([0.005, 0.01, 0.03]) : 0,
     sandboxDown: random.chance(0.2) ? 0.1 : 0,
     weather: isCalm
       ? { drop: 0, duplicate: 0, linger: 0 }
@@ -126,7 +126,7 @@ export function redefined(config: CollectionConfig, random: SeededRandom): Colle
   return {
     ...config,
     indexes: random.chance(0.5) ? indexesOf(random) : (config.indexes ?? []),
-    writeValidator: random.chance(0.3) ? '' : random.pick(RULES).source,
+    writeValidator: random.chance(0.15) ? '' : random.pick(RULES).source,
   }
 }
 

@@ -14,8 +14,22 @@ export type Deed =
   | { readonly kind: 'part'; readonly hosts: readonly string[]; readonly forMs: number; readonly oneWay: boolean }
   /** Somebody sets the clock of a host: from now on it is wrong by so much. */
   | { readonly kind: 'clock'; readonly host: string; readonly skewMs: number }
-  /** An operator deletes a thread from a host, which joins it again later. */
-  | { readonly kind: 'forget'; readonly host: string; readonly thread: number; readonly backMs: number }
+  /** An operator deletes a thread from a host, which joins it again later. The deletion may be cut off by a crash. */
+  | {
+      readonly kind: 'forget'
+      readonly host: string
+      readonly thread: number
+      readonly backMs: number
+      readonly crashAfterMs: number | undefined
+    }
+  /** The disk of a host is replaced by an older copy of it. For a time nobody tells the host what it wrote since. */
+  | {
+      readonly kind: 'restore'
+      readonly host: string
+      readonly writes: number
+      readonly backMs: number
+      readonly aloneMs: number
+    }
   /** A host that follows with the service key only is given the whole key. */
   | { readonly kind: 'promote'; readonly host: string }
 
@@ -42,7 +56,7 @@ export function makeSteps(random: SeededRandom, plan: StepPlan): Step[] {
     for (let i = 0; i < count; i++) deeds.push(make())
   }
   times(random.between(20, 60 + 10 * names.length), () => ({ kind: 'call', host: random.pick(full), thread: thread() }))
-  times(random.chance(0.4) ? random.between(1, 5) : 0, () => {
+  times(random.chance(0.5) ? random.between(1, 6) : 0, () => {
     return { kind: 'define', host: random.pick(full), thread: thread() }
   })
   for (const { name, isRelay } of plan.hosts) {
@@ -59,8 +73,15 @@ export function makeSteps(random: SeededRandom, plan: StepPlan): Step[] {
     times(random.chance(0.3) ? random.between(1, 3) : 0, () => {
       return { kind: 'clock', host: random.pick(names), skewMs: wrongClock(random) }
     })
+    times(random.chance(0.1) ? 1 : 0, () => {
+      const aloneMs = random.chance(0.6) ? random.between(1_000, 40_000) : 0
+      const lost = { writes: random.between(1, 40), aloneMs }
+      return { kind: 'restore', host: random.pick(names), backMs: random.between(50, 10_000), ...lost }
+    })
     times(random.chance(0.25) ? random.between(1, 2) : 0, () => {
-      return { kind: 'forget', host: random.pick(full), thread: thread(), backMs: random.between(10, 20_000) }
+      const crashAfterMs = random.chance(0.4) ? random.between(1, 150) : undefined
+      const where = { host: random.pick(full), thread: thread() }
+      return { kind: 'forget', ...where, backMs: random.between(10, 20_000), crashAfterMs }
     })
   }
   return deeds.map((deed, index) => ({ ...deed, number: index + 1, atMs: random.between(0, plan.troubleMs) }))

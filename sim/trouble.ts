@@ -25,7 +25,10 @@ export function scheduleSteps(world: World, work: Work): void {
 
 function take(world: World, work: Work, step: Step): void {
   const random = world.random.fork(`step ${step.number}`)
-  if (step.kind === 'part') return part(world, step)
+  if (step.kind === 'part') {
+    const inside = world.hosts.filter(({ name }) => step.hosts.includes(name))
+    return cutOff(world, inside, step)
+  }
   const host = world.hosts.find(({ name }) => name === step.host)
   if (host === undefined) return
   switch (step.kind) {
@@ -34,12 +37,18 @@ function take(world: World, work: Work, step: Step): void {
     case 'define':
       return void host.entrance.define(threadOf(world, step.thread), random)
     case 'forget':
+      if (step.crashAfterMs !== undefined) {
+        const crash = { how: ending(random), backMs: step.backMs }
+        world.scheduler.after(step.crashAfterMs, `${host.name} ends`, () => endHost(world, host, crash))
+      }
       return void host.entrance.forget(threadOf(world, step.thread), step.backMs)
     case 'crash':
       return endHost(world, host, step)
     case 'clock':
       host.skewMs = step.skewMs
       return world.scheduler.tell(`${host.name}  has its clock set ${signed(step.skewMs)} off`)
+    case 'restore':
+      return restore(world, work, { ...step, host })
     case 'promote':
       return host.entrance.promote()
   }
@@ -55,20 +64,24 @@ function signed(ms: number): string {
   return `${ms < 0 ? '-' : '+'}${(Math.abs(ms) / 1000).toFixed(1)} s`
 }
 
-function part({ scheduler, network, hosts }: World, step: Extract<Step, { kind: 'part' }>): void {
-  const inside = hosts.filter(({ name }) => step.hosts.includes(name))
+/** The others do not hear some hosts, for a time; nor do these hear them, unless it is one way only. */
+function cutOff(
+  { scheduler, network, hosts }: World,
+  inside: readonly SimHost[],
+  { forMs, oneWay }: { forMs: number; oneWay: boolean },
+): void {
   const outside = hosts.filter((host) => !inside.includes(host))
   if (inside.length === 0 || outside.length === 0) return
   const undo: (() => void)[] = []
   for (const a of inside) {
     for (const b of outside) {
       undo.push(network.cut(a.id, b.id))
-      if (!step.oneWay) undo.push(network.cut(b.id, a.id))
+      if (!oneWay) undo.push(network.cut(b.id, a.id))
     }
   }
-  const names = step.hosts.join(' ')
-  scheduler.tell(`the others do not hear ${names}${step.oneWay ? '' : ', nor do they hear the others'}`)
-  scheduler.after(step.forMs, 'hosts hear each other again', () => {
+  const names = inside.map(({ name }) => name).join(' ')
+  scheduler.tell(`the others do not hear ${names}${oneWay ? '' : ', nor do they hear the others'}`)
+  scheduler.after(forMs, 'hosts hear each other again', () => {
     for (const each of undo) each()
     scheduler.tell(`${names} and the others hear each other again`)
   })
@@ -91,6 +104,27 @@ function endHost(world: World, host: SimHost, { how, backMs }: { how: Ending; ba
   scheduler.after(backMs, `${host.name} is started again`, () => {
     if (host.isDown) host.start()
   })
+}
+
+/** Ends a host, replaces its disk by a copy from before its last writes, and starts it again later. */
+function restore(world: World, work: Work, what: Restoring): void {
+  const { host, writes, backMs, aloneMs } = what
+  if (host.isDown) return
+  endHost(world, host, { how: 'process', backMs })
+  world.scheduler.after(1, `the disk of ${host.name} is replaced`, () => {
+    if (!host.isDown) return
+    const kept = host.restore(writes)
+    world.scheduler.tell(`${host.name}  gets an older copy of its disk, without the last ${writes} writes`)
+    work.restored(host, kept)
+    if (aloneMs > 0) cutOff(world, [host], { forMs: backMs + aloneMs, oneWay: false })
+  })
+}
+
+interface Restoring {
+  readonly host: SimHost
+  readonly writes: number
+  readonly backMs: number
+  readonly aloneMs: number
 }
 
 /** From now on nothing goes wrong any more. Clocks that are wrong stay wrong. */

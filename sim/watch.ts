@@ -55,6 +55,14 @@ export class Watch {
     this.#take(listening, updates).catch((error: unknown) => this.#ended(running, error))
   }
 
+  /** The host has an older copy of its disk: who follows it begins anew, as after a resync. */
+  restored(): void {
+    const commits = [...readCommits(this.#host.disk.history).keys()]
+    this.#last = commits.reduce((last, seq) => Math.max(last, seq), 0)
+    for (const seq of this.#seen.keys()) if (seq > this.#last) this.#seen.delete(seq)
+    this.#listening.length = 0
+  }
+
   async #follow(running: Running): Promise<void> {
     for await (const update of running.net.journal.subscribe({ after: this.#last })) {
       if (!running.life.alive) return

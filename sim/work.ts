@@ -126,6 +126,14 @@ export class Work {
     )
   }
 
+  /** A host has an older copy of its disk: what it wrote since is there only if others have it. */
+  restored(host: SimHost, kept: number): void {
+    host.entrance.forgetRules()
+    for (const write of this.writes) {
+      if (write.host === host && write.outcome === 'acknowledged' && write.written > kept) unsure(write)
+    }
+  }
+
   #hostEnded(host: SimHost, kept: number, kind: CrashKind): void {
     const { scheduler } = this.#world
     const isLossy = kind === 'power' && host.planned.durability === 'relaxed'

@@ -31,8 +31,14 @@ const EXPECTED = [
   'the store could not be opened again',
 ]
 
+/** The same of a host whose disk was replaced by an older copy. */
+const EXPECTED_OF_RESTORED = 'a log of this host was also continued elsewhere; it is written no more'
+
 /** Takes errors that are logged for failures of the run. */
-export function simLogger(world: Pick<World, 'failures' | 'scheduler'>, life: Life): Logger {
+export function simLogger(
+  world: Pick<World, 'failures' | 'scheduler'>,
+  { life, isRestored }: { life: Life; isRestored: boolean },
+): Logger {
   const logger: Logger = {
     debug: () => {},
     info: () => {},
@@ -42,7 +48,8 @@ export function simLogger(world: Pick<World, 'failures' | 'scheduler'>, life: Li
     error: (fields, message) => {
       if (!life.alive) return
       const isOfDisk = hasCode(fields['error'], 'STORE_FAILED') || hasCode(fields['error'], 'STORE_READONLY')
-      if (isOfDisk || EXPECTED.includes(message)) world.scheduler.tell(`${life.name}  says: ${message}`)
+      const isExpected = EXPECTED.includes(message) || (isRestored && message === EXPECTED_OF_RESTORED)
+      if (isOfDisk || isExpected) world.scheduler.tell(`${life.name}  says: ${message}`)
       else fail(world, `${life.name} logs an error: ${message}${describe(fields)}`)
     },
     child: () => logger,

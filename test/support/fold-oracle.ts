@@ -17,8 +17,11 @@ export interface PlainRecord {
   /** Bytes of the log id. */
   readonly log: Uint8Array
   readonly counter: number
-  /** Digest of the event block. */
+  /** Digest in the CID of the record. */
   readonly digest: Uint8Array
+  /** Names of the record and of the one before it, where a log may have two records after one. Default: `plainName`. */
+  readonly name?: string
+  readonly previous?: string
   readonly writer: string
   readonly body: readonly PlainEvent[] | 'unreadable' | 'garbage'
 }
@@ -50,8 +53,8 @@ export interface PlainState {
   readonly history: Map<string, PlainEntry[]>
 }
 
-export function plainName(record: { readonly log: Uint8Array; readonly counter: number }): string {
-  return `${Buffer.from(record.log).toString('hex')}/${record.counter}`
+export function plainName(record: Pick<PlainRecord, 'log' | 'counter' | 'name'>): string {
+  return record.name ?? `${Buffer.from(record.log).toString('hex')}/${record.counter}`
 }
 
 /** `records` in any order, complete from the first of each log. */
@@ -122,11 +125,13 @@ function inOrder(records: readonly PlainRecord[]): Placed[] {
   const times = new Map<string, bigint>()
   const placed: Placed[] = []
   for (const record of records.toSorted((a, b) => a.counter - b.counter)) {
-    const log = Buffer.from(record.log).toString('hex')
+    const previous = record.previous ?? plainName({ log: record.log, counter: record.counter - 1 })
     const fault = faultOf(record)
     const events = fault === undefined && typeof record.body !== 'string' ? record.body : []
-    const time = [times.get(log) ?? 0n, ...events.map(({ timestamp }) => timestamp)].reduce((a, b) => (a > b ? a : b))
-    times.set(log, time)
+    const time = [times.get(previous) ?? 0n, ...events.map(({ timestamp }) => timestamp)].reduce((a, b) =>
+      a > b ? a : b,
+    )
+    times.set(plainName(record), time)
     placed.push({ record, time, events, fault })
   }
   return placed.toSorted(
