@@ -144,7 +144,7 @@ export class SimHost {
   }
 
   async #boot(life: Life): Promise<void> {
-    const { scheduler, network, plan, fault } = this.#world
+    const { scheduler, network, plan, fault, engine } = this.#world
     const { durability, gossips, pullRecords } = this.planned
     const random = this.#random.fork(`life ${++this.#lives}`)
     const logger = simLogger(this.#world, { life, isRestored: this.isRestored })
@@ -154,7 +154,7 @@ export class SimHost {
     const net = await createNet({ store, privateKey: this.planned.key, network: joined, ...shared }, { pullRecords })
     breakFold(net, fault)
     const down = (): number => (this.#world.trouble ? plan.sandboxDown : 0)
-    const sandbox = simSandbox({ scheduler, random: random.fork('sandbox'), life, fault, down, engine: undefined })
+    const sandbox = simSandbox({ scheduler, random: random.fork('sandbox'), life, fault, down, engine })
     const databases = await createDb({ net, store, sandbox, ...shared })
     await net.start()
     if (!life.alive) return

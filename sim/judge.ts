@@ -1,6 +1,7 @@
 import { textOfUtf8 } from '../src/core/bytes.ts'
 import { ThreadsError } from '../src/core/errors.ts'
 import type { JudgeRequest, Verdict } from '../src/db/fold/judge.ts'
+import { loadEngineBuild } from '../src/db/sandbox/engine-build.ts'
 import type { Sandbox } from '../src/db/sandbox/index.ts'
 import { Runner } from '../src/db/sandbox/runner.ts'
 import { judgeCalls, validatorsOf, verdictOf } from '../src/db/sandbox/verdict.ts'
@@ -52,14 +53,18 @@ function verdictInWords({ validator, writer, event, instance }: JudgeRequest): V
   return refusal === undefined ? { accepted: true } : { accepted: false, reason: 'denied', message: refusal.message }
 }
 
-/** QuickJS in this thread, with the limits of the judge. */
-async function verdictsOfEngine(runner: Runner, requests: readonly JudgeRequest[]): Promise<Verdict[]> {
-  const functions = validatorsOf(requests)
-  const answers = await runner.run(
-    { functions, calls: [...judgeCalls(requests, functions)], budget: 'judge' },
-    () => {},
-  )
-  return answers.map(verdictOf)
+/** QuickJS in this thread, with the limits of the judge; loaded when it is first asked. */
+export class EngineJudge {
+  #runner: Promise<Runner> | undefined
+
+  async verdicts(requests: readonly JudgeRequest[]): Promise<Verdict[]> {
+    this.#runner ??= loadEngineBuild().then((build) => new Runner(build))
+    const runner = await this.#runner
+    const functions = validatorsOf(requests)
+    const calls = [...judgeCalls(requests, functions)]
+    const answers = await runner.run({ functions, calls, budget: 'judge' }, () => {})
+    return answers.map(verdictOf)
+  }
 }
 
 export interface SimSandboxComponents {
@@ -68,7 +73,7 @@ export interface SimSandboxComponents {
   readonly life: Life
   readonly fault: Fault | undefined
   /** Absent: the judge is a function of the simulation. */
-  readonly engine: Runner | undefined
+  readonly engine: EngineJudge | undefined
   /** Probability that it cannot judge. */
   readonly down: () => number
 }
@@ -84,7 +89,7 @@ export function simSandbox({ scheduler, random, life, fault, engine, down }: Sim
       if (random.chance(down())) throw new ThreadsError('SANDBOX_DOWN', 'the sandbox gave no answer')
       if (isMoody) return requests.map(() => ({ accepted: true }))
       if (engine === undefined) return requests.map(verdictInWords)
-      return scheduler.outside(verdictsOfEngine(engine, requests))
+      return scheduler.outside(engine.verdicts(requests))
     },
     filter: async (_source, _reader, documents) => [...documents],
     async close() {},

@@ -1,5 +1,6 @@
 import { cutText, parseCut } from './cut.ts'
 import type { Fault } from './faults.ts'
+import { EngineJudge } from './judge.ts'
 import type { Outcome, Task } from './pool.ts'
 import { run, type RunOptions, type RunResult } from './run.ts'
 import { shrink } from './shrink.ts'
@@ -8,11 +9,17 @@ import { shrink } from './shrink.ts'
 const FIRST_LINES = 10
 const LAST_LINES = 70
 
+/** What runs networks with a fault, or none. */
+export function performer(fault: Fault | undefined): (task: Task) => Promise<Outcome> {
+  const engine = new EngineJudge()
+  return (task) => perform(task, { fault, engine })
+}
+
 /** Runs a network; if it fails, finds a smaller one that fails alike, as far as the task has time for it. */
-export async function perform(task: Task, fault: Fault | undefined): Promise<Outcome> {
+async function perform(task: Task, options: RunOptions): Promise<Outcome> {
   const { seed, shrinkMs } = task
   const cut = parseCut(task.without)
-  const result = await attempt(seed, { fault, cut })
+  const result = await attempt(seed, { ...options, cut })
   const { simulatedMs, steps, trace, failures } = result
   const told = task.everything ? result.everything : result.story
   const outcome = { seed, simulatedMs, steps, trace }
@@ -20,7 +27,9 @@ export async function perform(task: Task, fault: Fault | undefined): Promise<Out
   if (failure === undefined || shrinkMs === 0) {
     return { ...outcome, failure, without: task.without, story: shortened(told, task.lines) }
   }
-  const smaller = await shrink({ seed, cut, result, budgetMs: shrinkMs }, (less) => attempt(seed, { fault, cut: less }))
+  const smaller = await shrink({ seed, cut, result, budgetMs: shrinkMs }, (less) =>
+    attempt(seed, { ...options, cut: less }),
+  )
   const story = shortened(smaller.result.story, FIRST_LINES + LAST_LINES)
   return { ...outcome, failure: smaller.result.failures[0], without: cutText(smaller.cut), story }
 }

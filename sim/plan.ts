@@ -91,7 +91,7 @@ export function makePlan(random: SeededRandom): Plan {
     weather: isCalm
       ? { drop: 0, duplicate: 0, linger: 0 }
       : { drop: random.unit() * 0.2, duplicate: random.unit() * 0.2, linger: random.unit() * 0.1 },
-    judgesInEngine: random.chance(0.1),
+    judgesInEngine: random.chance(0.2),
   }
 }
 

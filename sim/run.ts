@@ -2,6 +2,7 @@ import { checkAll, differenceOf } from './check.ts'
 import { type Cut, cutPlan, NOTHING_CUT } from './cut.ts'
 import type { Fault } from './faults.ts'
 import { SimHost } from './host.ts'
+import type { EngineJudge } from './judge.ts'
 import { SimNetwork } from './network.ts'
 import { makePlan } from './plan.ts'
 import { SeededRandom } from './random.ts'
@@ -15,6 +16,8 @@ export interface RunOptions {
   readonly fault?: Fault | undefined
   /** Parts of the plan that are left out. */
   readonly cut?: Cut
+  /** Judges where the plan asks for an engine; may be used for many runs. */
+  readonly engine: EngineJudge
 }
 
 export interface RunResult {
@@ -38,13 +41,14 @@ const LATER_MS = 120_000
 const MAX_STEPS = 1_000_000
 
 /** One network of hosts, from its beginning until its hosts agree. */
-export async function run(seed: number, { fault, cut = NOTHING_CUT }: RunOptions = {}): Promise<RunResult> {
+export async function run(seed: number, { fault, engine, cut = NOTHING_CUT }: RunOptions): Promise<RunResult> {
   const random = new SeededRandom(String(seed))
   const scheduler = new Scheduler(random.fork('scheduler'))
   const network = new SimNetwork(scheduler, random.fork('network'))
   const hosts: SimHost[] = []
   const plan = cutPlan(makePlan(random.fork('plan')), cut)
-  const world: World = { plan, random, scheduler, network, hosts, fault, trouble: true, failures: [] }
+  const judging = { fault, engine: plan.judgesInEngine ? engine : undefined }
+  const world: World = { plan, random, scheduler, network, hosts, ...judging, trouble: true, failures: [] }
   for (const planned of plan.hosts) hosts.push(new SimHost(planned, world))
   const work = new Work(world)
   network.onFailure = (error) => fail(world, `a call of a peer fails: ${String((error as Error).stack)}`)

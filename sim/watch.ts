@@ -217,7 +217,7 @@ function withoutDocument(text: string): string {
 }
 
 function describeCommit({ thread, heads, changes }: Commit): string {
-  const moves = heads.map(({ log, from, to }) => `log ${log} ${from}-${to}`)
+  const moves = heads.map(({ log, from, to }) => `records ${from + 1} to ${to} of log row ${log}`)
   const told = changes.map((change) => describeChange(change, undefined))
   return [`thread row ${thread}`, ...moves, ...told].join(', ')
 }

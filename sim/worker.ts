@@ -5,7 +5,8 @@ import type { Task, WorkerSetup } from './pool.ts'
 
 const { fault } = workerData as WorkerSetup
 if (fault !== undefined && isMutant(fault)) mutate(fault)
-const { perform } = await import('./perform.ts')
+const { performer } = await import('./perform.ts')
+const perform = performer(fault)
 parentPort?.on('message', (task: Task) => {
-  void perform(task, fault).then((outcome) => parentPort?.postMessage(outcome))
+  void perform(task).then((outcome) => parentPort?.postMessage(outcome))
 })

@@ -2,6 +2,7 @@ import { hasCode } from '../src/core/errors.ts'
 import type { Logger } from '../src/core/logger.ts'
 import type { Fault } from './faults.ts'
 import type { SimHost } from './host.ts'
+import type { EngineJudge } from './judge.ts'
 import type { SimNetwork } from './network.ts'
 import type { Plan } from './plan.ts'
 import type { SeededRandom } from './random.ts'
@@ -15,6 +16,8 @@ export interface World {
   readonly network: SimNetwork
   readonly hosts: readonly SimHost[]
   readonly fault: Fault | undefined
+  /** Judges in place of the functions of the simulation. */
+  readonly engine: EngineJudge | undefined
   /** Ends when the network heals. */
   trouble: boolean
   readonly failures: string[]
