@@ -17,17 +17,25 @@ import { MAX_MESSAGE_BYTES } from './constants.ts'
 import { Message } from './pb/bitswap.ts'
 
 export const BLOCK_PROTOCOL = '/ipfs/bitswap/1.2.0'
-/** Streams of one peer read at once, each with a message of at most 4 MiB. go-threads sends on 8 at once. */
-const MAX_STREAMS = 10
+/** Streams of one peer read at once, each with a message of at most 4 MiB. go-threads sends on 8; some then wait. */
+const MAX_STREAMS = 4
+/** Peers of which blocks are fetched at once. */
+const MAX_SUPPLIERS = 8
 /** Time without a block after which those that are missing are asked for again: an answer may get lost. */
 const PATIENCE_MS = 2_500
 /** Times that blocks are asked for in vain. */
 const MAX_ATTEMPTS = 4
+/** A peer is left that sends fewer blocks, after the first. */
+const MIN_BLOCKS_PER_SECOND = 2
+const FIRST_SECONDS = 60
 /** Type of a block presence. */
 const DONT_HAVE = 1
 
 export interface BlockSource {
-  /** Throws PEER_UNREACHABLE, also if the peer speaks no bitswap. The signal ends the session, too. */
+  /**
+   * Throws PEER_UNREACHABLE, also if the peer speaks no bitswap, or if blocks of too many peers are being fetched. The
+   * signal ends the session, too.
+   */
   open(peer: PeerId, options?: AbortOptions): Promise<BlockSession>
 }
 
@@ -66,6 +74,10 @@ class BitswapSource implements BlockSource {
   async open(peer: PeerId, { signal }: AbortOptions = {}): Promise<BlockSession> {
     const stream = await this.#host.dial(peer, BLOCK_PROTOCOL, signal === undefined ? {} : { signal })
     const supplier = this.#suppliers.get(peer) ?? newSupplier()
+    if (supplier.sessions.size === 0 && this.#suppliers.size >= MAX_SUPPLIERS) {
+      stream.destroy()
+      throw new ThreadsError('PEER_UNREACHABLE', `blocks of ${MAX_SUPPLIERS} other peers are being fetched`)
+    }
     this.#suppliers.set(peer, supplier)
     const session = new Session(stream, peer)
     supplier.sessions.add(session)
@@ -127,6 +139,8 @@ class Session implements BlockSession {
   /** By `bytesKey` of the CID. */
   readonly #awaited = new Map<string, Awaited>()
   readonly #patience: NodeJS.Timeout
+  readonly #openedAt = performance.now()
+  #taken = 0
   #attempts = 0
   #fault: ThreadsError | undefined
 
@@ -142,6 +156,7 @@ class Session implements BlockSession {
   }
 
   async fetch(cids: readonly CID[]): Promise<Uint8Array[]> {
+    this.#leaveTheSlow()
     if (this.#fault !== undefined) throw this.#fault
     const blocks = cids.map((cid) => this.#await(cid))
     this.#ask(cids)
@@ -153,7 +168,15 @@ class Session implements BlockSession {
   take(key: string, block: Uint8Array): void {
     // A copy: a view would keep the whole message in memory.
     this.#awaited.get(key)?.resolve(copyBytes(block))
-    if (this.#awaited.delete(key)) this.#heard()
+    if (!this.#awaited.delete(key)) return
+    this.#taken++
+    this.#heard()
+  }
+
+  /** Others wait for their turn. */
+  #leaveTheSlow(): void {
+    const seconds = (performance.now() - this.#openedAt) / 1_000
+    if (seconds > FIRST_SECONDS + this.#taken / MIN_BLOCKS_PER_SECOND) this.#end(this.#unreachable('it is too slow'))
   }
 
   lacks(key: string): void {

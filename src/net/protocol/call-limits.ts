@@ -72,7 +72,8 @@ export class LimitedCall extends ServerInterceptingCall {
   override startRead(): void {
     if (this.#reading) super.startRead()
     else if (this.#enter()) this.#readWhenThereIsRoom().catch(() => {})
-    else this.#refuse(Status.RESOURCE_EXHAUSTED, 'too many calls at once')
+    // Not RESOURCE_EXHAUSTED, after which a caller asks for less.
+    else this.#refuse(Status.ABORTED, 'too many calls at once')
     this.#reading = true
   }
 

@@ -81,7 +81,7 @@ function serveStream(
     interceptors: [limit],
   })
   server.addService(service, implementation)
-  const socket = new SessionSocket(duplex, () => server.forceShutdown())
+  const socket = new SessionSocket(duplex, { isServer: true, onGone: () => server.forceShutdown() })
   server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(socket)
   return endSession
 }

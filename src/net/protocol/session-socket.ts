@@ -1,4 +1,5 @@
 import { Duplex } from 'node:stream'
+import { FrameWatch } from './frame-watch.ts'
 
 /** Time for a peer to take what is written to it. Callers have given up by then. */
 const WRITE_TIMEOUT_MS = 20_000
@@ -9,6 +10,13 @@ const FAREWELL_MS = 5_000
 
 type Callback = () => void
 
+export interface SessionSocketOptions {
+  /** Called once: the stream is over, or the peer did not keep to the rules. The session must be destroyed. */
+  onGone(this: void): void
+  /** Which side of HTTP/2 the session is. */
+  readonly isServer: boolean
+}
+
 /**
  * What an HTTP/2 session runs over in place of a stream to a peer. Node throws, where nobody catches, if a stream that is
  * no socket ends, fails or closes while the session writes to it. So to its session this one never does: what cannot be
@@ -17,6 +25,7 @@ type Callback = () => void
 export class SessionSocket extends Duplex {
   readonly #stream: Duplex
   readonly #onGone: () => void
+  readonly #frames: FrameWatch
   /** Ends the write under way. */
   #written: Callback | undefined
   #stalled: NodeJS.Timeout | undefined
@@ -27,10 +36,11 @@ export class SessionSocket extends Duplex {
   #told = false
   #final = false
 
-  constructor(stream: Duplex, onGone: () => void) {
+  constructor(stream: Duplex, { onGone, isServer }: SessionSocketOptions) {
     super()
     this.#stream = stream
     this.#onGone = onGone
+    this.#frames = new FrameWatch({ preface: isServer })
     stream.on('data', (chunk: Buffer) => this.#receive(chunk))
     stream.on('error', () => {})
     const end = (): void => this.#end()
@@ -106,7 +116,8 @@ export class SessionSocket extends Duplex {
   /** Node ends the process if a session gets to read while it calls write. */
   #receive(chunk: Buffer): void {
     if (this.#ended) return
-    if (this.#sending || this.#held.length > 0) {
+    if (!this.#frames.take(chunk)) this.abandon()
+    else if (this.#sending || this.#held.length > 0) {
       this.#held.push(chunk)
       if (this.#held.length === 1) setImmediate(() => this.#release())
     } else if (!this.push(chunk)) this.#stream.pause()

@@ -33,7 +33,7 @@ export class PeerSession {
   readonly #peer: PeerId
 
   constructor(stream: Duplex, peer: PeerId) {
-    this.#socket = new SessionSocket(stream, () => this.#session.destroy())
+    this.#socket = new SessionSocket(stream, { isServer: false, onGone: () => this.#session.destroy() })
     this.#peer = peer
     this.#session = connect(`http://${peer}`, {
       createConnection: () => this.#socket,

@@ -9,6 +9,7 @@ export const Status = {
   notFound: 5,
   permissionDenied: 7,
   resourceExhausted: 8,
+  aborted: 10,
   unimplemented: 12,
   internal: 13,
   unavailable: 14,

@@ -8,6 +8,7 @@ import type { BlockSession } from '../protocol/block-source.ts'
 
 /** Records on one walk. Their envelopes, a few hundred bytes each, are held until the other end is reached. */
 const MAX_RECORDS = 200_000
+const MAX_ENVELOPE_BYTES = 64 * 1024 * 1024
 /** Records of which the other blocks are fetched at once, each of at most the size of a message. */
 const RECORDS_AT_ONCE = 16
 
@@ -38,11 +39,14 @@ export async function* walkLog(session: BlockSession, walk: Walk): AsyncGenerato
 
 async function envelopesBetween(session: BlockSession, { from, to, serviceKey }: Walk): Promise<Envelope[]> {
   const envelopes: Envelope[] = []
+  let bytes = 0
   for (let cid: CID | undefined = from; cid !== undefined && !cid.equals(to); ) {
     if (envelopes.length >= MAX_RECORDS) {
       throw new ThreadsError('TOO_LARGE', `more than ${MAX_RECORDS} records are missing`)
     }
     const [recordNode = EMPTY_BYTES] = await session.fetch([cid])
+    bytes += recordNode.length
+    if (bytes > MAX_ENVELOPE_BYTES) throw new ThreadsError('TOO_LARGE', 'the records that are missing are too large')
     const { block, prev } = openRecord(recordNode, serviceKey)
     envelopes.push({ recordNode, event: block })
     cid = prev

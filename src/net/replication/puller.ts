@@ -11,6 +11,8 @@ import { addLogs, type PullComponents, RecordPull } from './record-pull.ts'
 /** Replies of at most 4 MiB each that are awaited or worked on at once, of one peer and of all. */
 const MAX_PEER_PULLS = 2
 const MAX_PULLS = 16
+/** A pull that takes longer lets those go first that wait. */
+const TURN_MS = 60_000
 
 interface Flight {
   /** What to ask for in the next round; `undefined` if that was asked for. */
@@ -93,14 +95,15 @@ export class Puller {
       for (let wants = flight.next; wants !== undefined; wants = flight.next) {
         const round = wants
         flight.next = undefined
-        await this.#withTurn(peer, () => this.#pullOnce(peer, threadId, round))
+        const unfinished = await this.#withTurn(peer, () => this.#pullOnce(peer, threadId, round))
+        if (unfinished) flight.next = union(flight.next, { logs: false, records: true })
       }
     } finally {
       this.#flights.delete(`${peer} ${threadId}`)
     }
   }
 
-  async #withTurn(peer: PeerId, run: () => Promise<void>): Promise<void> {
+  async #withTurn<T>(peer: PeerId, run: () => Promise<T>): Promise<T> {
     const { signal } = this.#components
     const turns = this.#peerPulls.get(peer) ?? { budget: new Budget(MAX_PEER_PULLS), users: 0 }
     this.#peerPulls.set(peer, turns)
@@ -109,7 +112,7 @@ export class Puller {
       const releasePeer = await turns.budget.acquire(1, { signal })
       try {
         const release = await this.#pulls.acquire(1, { signal })
-        await run().finally(release)
+        return await run().finally(release)
       } finally {
         releasePeer()
       }
@@ -119,20 +122,25 @@ export class Puller {
     }
   }
 
-  async #pullOnce(peer: PeerId, threadId: ThreadId, wants: Wants): Promise<void> {
-    const { replica, book, client, signal } = this.#components
+  /** Answers whether there is more to pull. */
+  async #pullOnce(peer: PeerId, threadId: ThreadId, wants: Wants): Promise<boolean> {
+    const { replica, book, client, clock, signal } = this.#components
     const serviceKey = replica.serviceKey(threadId)
     // The key is shown to none but peers that have shown it.
-    if (serviceKey === undefined || !replica.isProven(threadId, peer)) return
+    if (serviceKey === undefined || !replica.isProven(threadId, peer)) return false
+    const turnEndsMs = clock.nowMs() + TURN_MS
     try {
       if (wants.logs) {
         const { logs } = await client.call(peer, 'getLogs', { threadId, serviceKey }, { signal })
         await addLogs(this.#components, { peer, threadId }, freshLogs(replica.logs(threadId), logs))
       }
-      if (wants.records) await new RecordPull(this.#components, { peer, threadId, serviceKey }).run(this.#pullRecords)
+      const pull = new RecordPull(this.#components, { peer, threadId, serviceKey })
+      const isTurnOver = (): boolean => clock.nowMs() > turnEndsMs
+      const unfinished = wants.records && (await pull.run(this.#pullRecords, isTurnOver))
       book.reached(peer)
+      return unfinished
     } catch (error) {
-      if (hasCode(error, 'THREAD_NOT_FOUND') && !replica.has(threadId)) return
+      if (hasCode(error, 'THREAD_NOT_FOUND') && !replica.has(threadId)) return false
       if (hasCode(error, 'PEER_UNREACHABLE')) book.failed(peer)
       else if (error instanceof PeerRefusal) book.reached(peer)
       throw error

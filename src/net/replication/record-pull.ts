@@ -1,3 +1,4 @@
+import type { Clock } from '../../core/clock.ts'
 import { type ErrorCode, ThreadsError } from '../../core/errors.ts'
 import type { Logger } from '../../core/logger.ts'
 import type { LogId, PeerId } from '../../core/peer-id.ts'
@@ -27,6 +28,7 @@ export interface PullComponents {
   /** Without it gaps that peers leave stay. */
   readonly blocks?: BlockSource | undefined
   readonly book: PeerBook
+  readonly clock: Clock
   readonly logger: Logger
   /** Ends all pulls. */
   readonly signal: AbortSignal
@@ -57,10 +59,13 @@ export class RecordPull {
     this.#skip = components.book.stalledLogs(peer, threadId, logIds(components.replica.logs(threadId)))
   }
 
-  async run(limit: number): Promise<void> {
+  /** `isTurnOver`: others wait. Answers whether there is more to ask for, and asking brought something so far. */
+  async run(limit: number, isTurnOver: () => boolean = () => false): Promise<boolean> {
     const scopes: Scope[] = [{ limit }]
     let fruitless = 0
+    let fruitful = false
     for (let scope = scopes.pop(); scope !== undefined && fruitless < MAX_FRUITLESS; scope = scopes.pop()) {
+      if (isTurnOver()) return fruitful
       const reply = await this.#ask(scope)
       if (reply === 'too-large') {
         scopes.push(...(await this.#smaller(scope)))
@@ -71,7 +76,9 @@ export class RecordPull {
       if (progress) scopes.push(scope)
       scopes.push(...closeGaps)
       fruitless = progress ? 0 : fruitless + 1
+      if (progress) fruitful = true
     }
+    return false
   }
 
   async #ask(scope: Scope): Promise<GetRecordsReply | 'too-large'> {

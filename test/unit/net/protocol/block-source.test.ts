@@ -1,6 +1,6 @@
 /** Blocks from a peer that answers as go-threads does, over loopback. */
 import { randomBytes } from 'node:crypto'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { bytesKey } from '../../../../src/core/bytes.ts'
 import { cidOf, encode } from '../../../../src/core/cbor.ts'
 import { encodeVarint } from '../../../../src/core/varint.ts'
@@ -13,6 +13,7 @@ import { knows, newHost } from '../../../support/peer-host.ts'
 const running: { close(): unknown }[] = []
 
 afterEach(async () => {
+  vi.restoreAllMocks()
   for (const each of running.splice(0).toReversed()) await each.close()
 })
 
@@ -61,6 +62,44 @@ describe('a source of blocks', () => {
     const { source, peer } = await start(supply(blocks))
     const session = await open(source, peer)
     for (const each of blocks) expect(await session.fetch([cidOf(each)])).toEqual([each])
+  })
+
+  it('leaves a peer that is too slow to be of use', async () => {
+    const blocks = Array.from({ length: 3 }, () => block())
+    const { source, peer } = await start(supply(blocks))
+    const session = await open(source, peer)
+    const cids = blocks.map(cidOf)
+    const opened = performance.now()
+    vi.spyOn(performance, 'now').mockImplementation(() => opened + 50_000)
+    expect(await session.fetch(cids)).toEqual(blocks)
+    vi.mocked(performance.now).mockImplementation(() => opened + 61_000)
+    expect(await session.fetch(cids)).toEqual(blocks)
+    vi.mocked(performance.now).mockImplementation(() => opened + 65_000)
+    await expect(session.fetch(cids)).rejects.toThrow('it is too slow')
+  })
+
+  it('fetches from a limited number of peers at once', async () => {
+    const host = await newHost()
+    const source = createBlockSource(host)
+    const peers = await Promise.all(Array.from({ length: 9 }, () => newHost()))
+    for (const each of peers) serveBlocks(each, () => {})
+    for (const each of [host, ...peers]) {
+      await each.start()
+      running.push(each)
+    }
+    for (const each of peers) knows(host, each)
+    const [last = host, ...others] = peers
+    const sessions = await Promise.all(others.map((each) => source.open(each.id)))
+    await expect(source.open(last.id)).rejects.toMatchObject({ code: 'PEER_UNREACHABLE' })
+    sessions[0]?.close()
+    await expect
+      .poll(() =>
+        source.open(last.id).then(
+          (session) => running.push(session),
+          () => 0,
+        ),
+      )
+      .toBeGreaterThan(0)
   })
 
   it('takes blocks of a few MiB, and several in one message', async () => {

@@ -148,6 +148,21 @@ describe('a reply', () => {
   })
 })
 
+it('a request in tiny pieces costs the peer its session', async () => {
+  const peer = newPeer().id
+  const stream = streamOf(peer)
+  const session = connect('http://host', { createConnection: () => stream })
+  session.on('error', () => {})
+  sessions.push(session)
+  const asked = rawCall(session)
+  asked.write(Buffer.from([0, 0, 0, 255, 255]))
+  await turns(20)
+  const piece = Buffer.from([0, 0, 1, 0, 0, 0, 0, 0, asked.id ?? 1, 7])
+  for (let count = 0; count < 1_000; count++) stream.write(piece)
+  await expect.poll(() => session.destroyed).toBe(true)
+  await expect(call(peer)).resolves.toBeDefined()
+})
+
 describe('calls', () => {
   it('of one peer are limited over all its sessions, and others are answered', async () => {
     const peer = newPeer().id
@@ -155,7 +170,7 @@ describe('calls', () => {
     const waiting = Array.from({ length: MAX_PEER_CALLS }, (_, index) => rawCall(index % 2 === 0 ? a : b))
     for (const stream of waiting) stream.write(Buffer.alloc(1))
     await turns(50)
-    expect(await statusOf(rawCall(a))).toBe(Status.resourceExhausted)
+    expect(await statusOf(rawCall(a))).toBe(Status.aborted)
     await expect(call(newPeer().id)).resolves.toBeDefined()
     for (const stream of waiting) stream.close()
     await turns(50)
@@ -170,7 +185,7 @@ describe('calls', () => {
     }
     await turns(100)
     await expect(call(newPeer().id)).rejects.toMatchObject({
-      code: Status.resourceExhausted,
+      code: Status.aborted,
       message: 'too many calls at once',
     })
   })

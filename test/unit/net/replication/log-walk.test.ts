@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { CID } from 'multiformats/cid'
-import type { RecordBlocks } from '../../../../src/core/record.ts'
+import { cidOf, encode } from '../../../../src/core/cbor.ts'
+import { generateKey } from '../../../../src/core/keys.ts'
+import { type RecordBlocks, sealRecord } from '../../../../src/core/record.ts'
 import { walkLog } from '../../../../src/net/replication/log-walk.ts'
 import { blocksOf } from '../../../support/block-peer.ts'
 import { FakeReplica } from '../../../support/fake-replica.ts'
@@ -49,6 +51,26 @@ describe('a walk along a log', () => {
     const { replica, cids } = logOf(3)
     const walking = walk(replica, { from: cids[2], to: undefined, serviceKey: randomBytes(32) })
     await expect(walking).rejects.toMatchObject({ code: 'INVALID_RECORD' })
+  })
+
+  it('ends when what it holds is too much', async () => {
+    const { serviceKey } = logOf(0)
+    const logKey = generateKey(randomBytes)
+    // Whoever writes a log may put what he likes where the public key of the author belongs.
+    const author = { ...logKey.publicKey, encoded: randomBytes(3 * 1024 * 1024) }
+    const envelopes: Uint8Array[] = []
+    for (let prev: CID | undefined; envelopes.length < 30; ) {
+      const event = cidOf(encode(envelopes.length))
+      const sealed = sealRecord({ event, ...(prev && { prev }), logKey, author, serviceKey, random: randomBytes })
+      envelopes.unshift(sealed.recordNode)
+      prev = sealed.cid
+    }
+    const [newest = new Uint8Array()] = envelopes
+    let asked = 0
+    const session = { fetch: async () => envelopes.slice(asked, ++asked), close: () => {} }
+    const walking = walkLog(session, { from: cidOf(newest), to: undefined, serviceKey }).next()
+    await expect(walking).rejects.toMatchObject({ code: 'TOO_LARGE' })
+    expect(asked).toBeLessThan(25)
   })
 
   it('ends where the peer lacks a block', async () => {

@@ -407,6 +407,31 @@ describe('a pull', () => {
   })
 })
 
+describe('pulls that take long', () => {
+  it('let others of the same peer have their turn, and go on after them', async () => {
+    const clock = new FakeClock()
+    const { links, a, b } = pair({ clock, pullRecords: 1 })
+    const threads = Array.from({ length: 3 }, () => shareThread(a, b))
+    for (const { threadId, logs } of threads) {
+      await introduce(a, b, threadId)
+      for (let count = 0; count < 4; count++) a.replica.append(threadId, logs.a)
+    }
+    const { getRecords } = links.handlersOf(a)
+    const asked: number[] = []
+    links.answer(a, {
+      getRecords: async (request, caller) => {
+        asked.push(threads.findIndex(({ threadId }) => threadId === request.threadId))
+        clock.advance(40_000)
+        return getRecords(request, caller)
+      },
+    })
+    await Promise.all(threads.map(({ threadId }) => b.replication.pullThread(threadId)))
+    // Two at once; the third begins before they are done.
+    expect(asked.indexOf(2)).toBeLessThan(asked.lastIndexOf(0))
+    expect(threads.map(({ threadId, logs }) => b.replica.counter(threadId, logs.a))).toEqual([4, 4, 4])
+  })
+})
+
 describe('the exchange of edges', () => {
   const quickly = { pullStartAfterMs: 1_000, pullInitialIntervalMs: 1_000, pullIntervalMs: 10_000 }
 
