@@ -129,6 +129,10 @@ export class ThreadDatabase implements Database, App {
     this.#refusal = error
   }
 
+  damaged(cause: ThreadsError): void {
+    this.refuse(new ThreadsError('STORE_CORRUPT', `the database is damaged: ${cause.message}`, { cause }))
+  }
+
   /** Makes the documents anew, then serves them. Ends early, with its reason, when the database is closed. */
   async rebuild(): Promise<void> {
     const { thread, sandbox, logger } = this.#components

@@ -200,7 +200,7 @@ class HostDatabases implements Databases {
     } catch (error) {
       if (!isHere()) return
       const { logger } = this.#components
-      if (hasCode(error, 'STORE_CORRUPT')) return database.refuse(error)
+      if (hasCode(error, 'STORE_CORRUPT')) return database.damaged(error)
       logger.error({ thread: database.id, error }, 'a database could not be made anew; that is tried again')
       this.#takeUpLater(RETRY_DELAY_MS)
     }

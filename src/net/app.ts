@@ -1,5 +1,6 @@
 import type { CID } from 'multiformats/cid'
 import type { Caller } from '../core/caller.ts'
+import type { ThreadsError } from '../core/errors.ts'
 import type { Identity } from '../core/identity.ts'
 import type { LogId } from '../core/peer-id.ts'
 import type { RecordBlocks } from '../core/record.ts'
@@ -104,6 +105,8 @@ export interface App {
    * something is withdrawn, that is done or the call throws.
    */
   fold(records: readonly ThreadRecord[], context: FoldContext): Promise<FoldOutcome>
+  /** Something stored of the thread is not what was written: STORE_CORRUPT says what. May come more than once. */
+  damaged?(error: ThreadsError): void
 }
 
 /** Work on a thread that becomes one atomic batch. Valid until the function it was handed to returns. */

@@ -1,5 +1,6 @@
 import type { CID } from 'multiformats/cid'
 import { addressesEdge, headsEdge } from '../core/edge.ts'
+import { hasCode, type ThreadsError } from '../core/errors.ts'
 import type { LogId, PeerId } from '../core/peer-id.ts'
 import type { RecordBlocks } from '../core/record.ts'
 import type { SymmetricKey } from '../core/symmetric.ts'
@@ -11,7 +12,7 @@ import { mergeLog } from './merge-log.ts'
 import { storeNewThread } from './new-thread.ts'
 import type { ResolvedNetOptions } from './options.ts'
 import type { Receiver } from './receive.ts'
-import type { RecordReader } from './record-reader.ts'
+import { checkStored, type RecordReader } from './record-reader.ts'
 import type { Edges, PeerLog, Receipt, ReceivedRun, Replica, ThreadWatcher } from './replica.ts'
 import type { LogState, ThreadState } from './rows.ts'
 import type { ThreadEntry } from './thread-entry.ts'
@@ -21,6 +22,9 @@ import type { Writer } from './writer.ts'
 
 /** Peers known over restarts to belong to a thread, besides those that its logs name. */
 const MAX_FOLLOWERS = 100
+
+/** Records checked before other work of the process gets its turn. */
+const CHECKED_AT_ONCE = 128
 
 export interface HostReplicaComponents {
   readonly hostId: PeerId
@@ -110,7 +114,40 @@ export class HostReplica implements Replica {
     // A record may be readable before it is announced: nothing past the head that is told.
     const maxRecords = Math.min(options.maxRecords, log.head.counter - options.counter)
     if (maxRecords <= 0) return []
-    return this.#components.records.blocksAfter(state.number, log.number, { ...options, maxRecords })
+    try {
+      const blocks = await this.#components.records.blocksAfter(state.number, log.number, { ...options, maxRecords })
+      return await this.#intact(state, log, { blocks, counter: options.counter })
+    } catch (error) {
+      if (!hasCode(error, 'STORE_CORRUPT')) throw error
+      this.#damaged(threadId, error)
+      return []
+    }
+  }
+
+  /** The records before the first that is not what was stored: that one is handed to nobody. */
+  async #intact(
+    state: ThreadState,
+    log: LogState,
+    { blocks, counter }: { blocks: readonly RecordBlocks[]; counter: number },
+  ): Promise<RecordBlocks[]> {
+    const intact: RecordBlocks[] = []
+    for (const each of blocks) {
+      try {
+        checkStored(state, log, { blocks: each, counter: counter + intact.length + 1 })
+      } catch (error) {
+        if (!hasCode(error, 'STORE_CORRUPT')) throw error
+        this.#damaged(state.id, error)
+        break
+      }
+      intact.push(each)
+      if (intact.length % CHECKED_AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve))
+    }
+    return intact
+  }
+
+  #damaged(threadId: ThreadId, error: ThreadsError): void {
+    const entry = this.#components.threads.find(threadId)
+    if (entry !== undefined) this.#components.writer.damaged(entry, error)
   }
 
   isProven(threadId: ThreadId, peer: PeerId): boolean {

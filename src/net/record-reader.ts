@@ -29,7 +29,10 @@ export class RecordReader {
     this.#reads = reads
   }
 
-  /** Blocks of the records directly after a position, oldest first; at least one if there is one. */
+  /**
+   * Blocks of the records directly after a position, oldest first; at least one if there is one. Ends before a row that is
+   * damaged; throws STORE_CORRUPT if that is the first.
+   */
   async blocksAfter(
     thread: number,
     log: number,
@@ -41,7 +44,8 @@ export class RecordReader {
     for await (const [key, value] of this.#reads.entries(range)) {
       // While a thread is deleted its first records are gone before the others.
       if (readRecordKey(key).counter !== options.counter + 1 + found.length) break
-      const blocks = decodeRecordRow(value)
+      const blocks = readable(value, { orThrow: found.length === 0 })
+      if (blocks === undefined) break
       bytes += recordBytes(blocks)
       if (found.length > 0 && bytes > options.maxBytes) break
       found.push(blocks)
@@ -96,21 +100,37 @@ export class RecordReader {
   }
 }
 
+function readable(row: Uint8Array, { orThrow }: { orThrow: boolean }): RecordBlocks | undefined {
+  try {
+    return decodeRecordRow(row)
+  } catch (error) {
+    if (orThrow || !(error instanceof ThreadsError)) throw error
+    return undefined
+  }
+}
+
 /** Opens the blocks of a stored record. Throws STORE_CORRUPT if they are not what was stored. */
 export function readRecord(
   thread: ThreadState,
   log: LogState,
   stored: { blocks: RecordBlocks; counter: number },
 ): ThreadRecord {
-  let record: Record
+  return threadRecord(thread, log, { ...stored, record: checkStored(thread, log, stored) })
+}
+
+/** Throws STORE_CORRUPT if the blocks of a record are not what was stored. */
+export function checkStored(
+  thread: ThreadState,
+  log: LogState,
+  { blocks, counter }: { blocks: RecordBlocks; counter: number },
+): Record {
   try {
-    record = openRecord(stored.blocks.recordNode, thread.key.service)
-    checkLinks(record, stored.blocks)
+    const record = openRecord(blocks.recordNode, thread.key.service)
+    checkLinks(record, blocks)
+    return record
   } catch (cause) {
-    const place = `record ${stored.counter} of log ${log.id}`
-    throw new ThreadsError('STORE_CORRUPT', `${place} is not what was stored`, { cause })
+    throw new ThreadsError('STORE_CORRUPT', `record ${counter} of log ${log.id} is not what was stored`, { cause })
   }
-  return threadRecord(thread, log, { ...stored, record })
 }
 
 /** A record whose blocks were checked. */

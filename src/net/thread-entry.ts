@@ -23,6 +23,8 @@ export class ThreadEntry {
   /** Logs that could not be folded, and how many of their records are tried together next. */
   readonly careful: Map<ChainKey, number> = new Map()
   cancelWait: (() => void) | undefined
+  /** Something stored of the thread was found not to be what was written. */
+  damaged = false
   readonly #proven = new Set<PeerId>()
   #stored: ThreadState
   /** The newest state that survives a power loss. */

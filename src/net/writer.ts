@@ -95,7 +95,8 @@ export class Writer {
       for (const record of records) this.#wait(entry, record.chain, { kind: 'read-key' })
       return
     }
-    const outcome = await app.fold(records, { view: draft.view, cursors: cursorsOf(draft, records), local, withdrawn })
+    const context = { view: draft.view, cursors: cursorsOf(draft, records), local, withdrawn }
+    const outcome = await this.#reading(entry, () => app.fold(records, context))
     draft.operations(outcome.operations)
     draft.changes(outcome.changes)
     for (const [id, cursor] of outcome.cursors) {
@@ -115,6 +116,23 @@ export class Writer {
         error,
         alone: records.length === 1,
       })
+    }
+  }
+
+  /** What is stored of a thread is damaged. Its owner is told, and answers no more; the other threads go on. */
+  damaged(entry: ThreadEntry, error: ThreadsError): void {
+    if (!entry.damaged)
+      this.#components.logger.error({ thread: entry.id, error }, 'stored records of a thread are damaged')
+    entry.damaged = true
+    entry.app?.damaged?.(error)
+  }
+
+  async #reading<T>(entry: ThreadEntry, read: () => Promise<T>): Promise<T> {
+    try {
+      return await read()
+    } catch (error) {
+      if (hasCode(error, 'STORE_CORRUPT')) this.damaged(entry, error)
+      throw error
     }
   }
 
@@ -155,7 +173,8 @@ export class Writer {
       const asked = counts.reduce((sum, count) => sum + count, 0)
       try {
         const limits = new Map(ids.map((id, index) => [id, counts[index] ?? 0]))
-        await this.fold(entry, draft, { records: await nextRecords(draft, limits), local: false })
+        const records = await this.#reading(entry, () => nextRecords(draft, limits))
+        await this.fold(entry, draft, { records, local: false })
       } catch (error) {
         return { moved: false, asked, error }
       }

@@ -1,0 +1,122 @@
+/** What databases do when something stored is not what was written. */
+import { randomBytes } from 'node:crypto'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { generateKey } from '../../../src/core/keys.ts'
+import { recordRowKey } from '../../../src/net/rows.ts'
+import type { Database } from '../../../src/db/index.ts'
+import { openMemoryStore } from '../../../src/store/memory-store.ts'
+import { FaultyStore } from '../../support/faulty-store.ts'
+import { ForeignLog } from '../../support/foreign-log.ts'
+import { freePorts } from '../../support/daemon.ts'
+import { startHost, type TestHost, type TestHostOptions } from '../../support/host.ts'
+import { bytesOf, found, idsOf, joinNotes, newNotes } from '../../support/notes.ts'
+
+/** Longer than a peer waits before it tries again. */
+const WAIT = { timeout: 15_000 }
+
+interface Damaged {
+  readonly backend: FaultyStore
+  readonly options: TestHostOptions
+  readonly host: TestHost
+}
+
+async function newHost(): Promise<Damaged> {
+  const backend = new FaultyStore(await openMemoryStore())
+  const [port = 0] = await freePorts(1)
+  const options = { backend, port, privateKey: generateKey(randomBytes), net: { pull: false } }
+  return { backend, options, host: await startHost(options) }
+}
+
+/** Changes a byte of a record of the host's own log in thread 1. */
+async function spoil({ backend }: Damaged, counter: number): Promise<void> {
+  const key = recordRowKey(1, 1, counter)
+  const row = (await backend.get(key))?.slice()
+  if (row === undefined) throw new Error('there is such a record')
+  row[row.length - 5] = (row[row.length - 5] ?? 0) ^ 1
+  await backend.batch([{ type: 'put', key, value: row }], { sync: true })
+}
+
+async function codeOf(call: () => Promise<unknown>): Promise<unknown> {
+  return call().then(
+    () => 'answered',
+    (error: { code: unknown }) => error.code,
+  )
+}
+
+const REFUSAL = { code: 'STORE_CORRUPT', hint: expect.stringMatching(/threadsd verify -repo \S+ -repair/) }
+
+describe('a record that is not what was stored', () => {
+  it('is not folded again: its database refuses and says what helps, others go on', async () => {
+    const made = await newHost()
+    onTestFinished(() => made.host[Symbol.asyncDispose]())
+    const { database, notes } = await newNotes(made.host)
+    const other = await newNotes(made.host, [{ _id: 'other' }])
+    for (let i = 0; i < 5; i++) await notes.save([bytesOf({ _id: 'n', at: i })])
+    const log = new ForeignLog((await database.info()).key)
+    await log.introduce(made.host, database)
+    await spoil(made, 3)
+    // Late: what came after is folded again.
+    const late = log.record([{ type: 'save', id: 'n', patch: '{"_id": "n"}', atMs: Date.now() - 60_000 }])
+    await made.host.net.addRecord(database.id, log.id, late)
+    await expect.poll(() => codeOf(() => database.refusals())).toBe('STORE_CORRUPT')
+    expect(() => database.collection('Note')).toThrow(expect.objectContaining(REFUSAL))
+    await expect(notes.create([bytesOf({})])).rejects.toMatchObject(REFUSAL)
+    await other.notes.create([bytesOf({ _id: 'more' })])
+    expect(await idsOf(other.notes)).toEqual(['more', 'other'])
+  })
+
+  it('is not served to peers, nor what comes after it; what is before it is', async () => {
+    const made = await newHost()
+    onTestFinished(() => made.host[Symbol.asyncDispose]())
+    const { database, notes } = await newNotes(made.host)
+    for (let i = 0; i < 5; i++) await notes.create([bytesOf({ _id: `n${i}` })])
+    await spoil(made, 3)
+    await using peer = await startHost({ net: { pull: false } })
+    const joined = await joinNotes(peer, database)
+    expect(await idsOf(joined.notes)).toEqual(['n0', 'n1'])
+    await expect(database.refusals()).rejects.toMatchObject(REFUSAL)
+  })
+})
+
+describe('commits that a crash lost', () => {
+  it('take nothing with them that a peer has, and leave no document that its records do not make', async () => {
+    const made = await newHost()
+    const { database, notes } = await newNotes(made.host, [], { indexes: [{ path: 'name' }] })
+    await using peer = await startHost({ net: { pullIntervalMs: 100 } })
+    const theirs = await joinNotes(peer, database, { indexes: [{ path: 'name' }] })
+    for (let i = 0; i < 8; i++) await notes.create([bytesOf({ _id: `n${i}`, name: 'first' })])
+    for (let i = 0; i < 8; i++) await notes.save([bytesOf({ _id: `n${i}`, name: 'again' })])
+    await expect.poll(async () => (await found(theirs.notes)).filter(({ name }) => name === 'again')).toHaveLength(8)
+    const before = await found(theirs.notes)
+
+    const keys = [3, 9].map((counter) => Buffer.from(recordRowKey(1, 1, counter)))
+    const lost = made.backend.batches.flatMap(({ operations }, at) =>
+      operations.some(({ key }) => keys.some((each) => each.equals(key))) ? [at] : [],
+    )
+    expect(lost).toHaveLength(2)
+    await made.backend.lose(lost)
+    // A crash: the mark of a clean shutdown is not written.
+    made.backend.failBatch(1, { stored: false })
+    await made.host[Symbol.asyncDispose]().then(undefined, () => {})
+    const host = await startHost(made.options)
+    onTestFinished(() => host[Symbol.asyncDispose]())
+
+    const again = await host.databases.get(database.id)
+    await expect.poll(() => codeOf(() => again.refusals())).toBe('answered')
+    // The log is cut: nothing of what came after is left, and what is new goes to another log.
+    await again.collection('Note').create([bytesOf({ _id: 'new' })])
+    const all = [...before, { _id: 'new' }].toSorted((a, b) => String(a._id).localeCompare(String(b._id)))
+    await expect
+      .poll(async () => {
+        await host.net.pullThread(database.id)
+        return found(again.collection('Note'))
+      }, WAIT)
+      .toEqual(all)
+    await expect.poll(() => found(theirs.notes), WAIT).toEqual(all)
+    expect(await logsWithRecords(again, host)).toBe(2)
+  })
+})
+
+async function logsWithRecords({ id }: Database, { net }: TestHost): Promise<number> {
+  return (await net.getThread(id)).logs.filter(({ head }) => head.counter > 0).length
+}
