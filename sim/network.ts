@@ -71,6 +71,7 @@ export class SimNetwork {
         connect: async () => {},
         handle: () => {},
         remember: () => {},
+        shutOut: () => {},
         start: async () => {},
         close: async () => {},
       },

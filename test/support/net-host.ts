@@ -33,6 +33,7 @@ export class NetLinks {
         this.#reach(peer)
       },
       handle: () => {},
+      shutOut: () => {},
       remember: (peer, addresses) => {
         this.remembered.push({ peer, addresses })
       },

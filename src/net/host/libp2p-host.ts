@@ -18,6 +18,7 @@ import type { PrivateKey } from '../../core/keys.ts'
 import type { Logger } from '../../core/logger.ts'
 import { type PeerId, parsePeerId, peerIdOf } from '../../core/peer-id.ts'
 import { streamToDuplex } from './duplex.ts'
+import { Gate } from './gate.ts'
 import { libp2pLogger } from './libp2p-logger.ts'
 import { createPubsub, type Pubsub } from './pubsub.ts'
 
@@ -27,6 +28,8 @@ const DIAL_TIMEOUT_MS = 10_000
 const INBOUND_PER_SECOND = 50
 /** Streams of one protocol in one connection, each way. Peers need one. */
 const MAX_STREAMS = 32
+/** Streams that a peer may open in one connection, of all protocols together. Each holds up to 256 KiB unread. */
+const MAX_CONNECTION_STREAMS = 64
 /** Addresses kept for a peer; the newest win. */
 const MAX_PEER_ADDRESSES = 16
 /** Peers whose addresses are kept. */
@@ -69,6 +72,8 @@ export interface PeerHost {
   handle(protocol: string, accept: Accept): void
   /** Keeps addresses of a peer for later dials, until the host closes or too many others came after it. */
   remember(peer: PeerId, addresses: readonly Address[]): void
+  /** Ends all connections to a peer. For a while it gets no others, nor is it called. */
+  shutOut(peer: PeerId, forMs: number): void
   /** Listens. Throws INVALID_ADDRESS if it cannot. */
   start(): Promise<void>
   /** Closes all connections. */
@@ -79,13 +84,16 @@ export interface PeerHost {
 export async function createPeerHost(options: PeerHostOptions): Promise<PeerHost> {
   const { announce, gossip = false, listen, logger, maxConnections, onAddresses, privateKey } = options
   const pubsub = gossip ? await createPubsub() : undefined
-  const node = await createLibp2p({
+  const gate = new Gate()
+  const connections = (peer: string): number => node.getConnections(peerIdFromString(peer)).length
+  const node: Libp2p = await createLibp2p({
     start: false,
     privateKey: privateKeyFromProtobuf(privateKey.encoded),
     addresses: { listen: [...listen], announce: [...announce] },
     transports: [tcp(), webSockets()],
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
+    streamMuxers: [yamux({ maxInboundStreams: MAX_CONNECTION_STREAMS })],
+    connectionGater: gate.gater(connections),
     services: { identify: identify(), ping: ping(), ...(pubsub && { pubsub: pubsub.service }) },
     connectionManager: {
       maxConnections,
@@ -99,7 +107,7 @@ export async function createPeerHost(options: PeerHostOptions): Promise<PeerHost
       onAddresses(parsePeerId(peerId.toString()), listenAddrs.slice(0, MAX_PEER_ADDRESSES).flatMap(transportOf))
     })
   }
-  return new Libp2pHost(node, { id: peerIdOf(privateKey.publicKey), listen, pubsub })
+  return new Libp2pHost(node, { id: peerIdOf(privateKey.publicKey), listen, pubsub, gate })
 }
 
 class Libp2pHost implements PeerHost {
@@ -109,16 +117,18 @@ class Libp2pHost implements PeerHost {
   readonly #remembered = new BoundedCache<PeerId, Address[]>(MAX_REMEMBERED_PEERS)
 
   readonly #listen: readonly Address[]
+  readonly #gate: Gate
   readonly #handlers = new Map<string, Accept>()
 
   constructor(
     node: Libp2p,
-    { id, listen, pubsub }: Pick<Libp2pHost, 'id' | 'pubsub'> & { listen: readonly Address[] },
+    { id, listen, pubsub, gate }: Pick<Libp2pHost, 'id' | 'pubsub'> & { listen: readonly Address[]; gate: Gate },
   ) {
     this.#node = node
     this.id = id
     this.pubsub = pubsub
     this.#listen = listen
+    this.#gate = gate
   }
 
   addresses(): Address[] {
@@ -172,6 +182,12 @@ class Libp2pHost implements PeerHost {
   remember(peer: PeerId, addresses: readonly Address[]): void {
     const known = (this.#remembered.get(peer) ?? []).filter((address) => !addresses.includes(address))
     this.#remembered.set(peer, [...addresses, ...known].slice(0, MAX_PEER_ADDRESSES))
+  }
+
+  shutOut(peer: PeerId, forMs: number): void {
+    this.#gate.shutOut(peer, forMs)
+    const reason = new Error('the peer is shut out')
+    for (const connection of this.#node.getConnections(peerIdFromString(peer))) connection.abort(reason)
   }
 
   async close(): Promise<void> {

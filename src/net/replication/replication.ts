@@ -23,7 +23,7 @@ import { type Outstanding, Pusher } from './pusher.ts'
 
 export interface ReplicationComponents {
   readonly replica: Replica
-  readonly host: Pick<PeerHost, 'dial' | 'handle' | 'pubsub'>
+  readonly host: Pick<PeerHost, 'dial' | 'handle' | 'pubsub' | 'shutOut'>
   /** Default: gRPC over streams of the host. */
   readonly link?: PeerLink
   readonly clock: Clock
@@ -88,7 +88,11 @@ export function createReplication(components: ReplicationComponents, options: Re
   const { link = grpcLink(host, logger) } = components
   const { pubsub } = host
   const replication = new HostReplication({ ...components, client: link.client, blocks: link.blocks, pubsub }, options)
-  link.serve(createHandlers({ replica, hints: replication, clock, pullRecords: options.pullRecords }))
+  const shutOut = (peer: PeerId, forMs: number): void => {
+    logger.warn({ peer, forMs }, 'a peer goes on to send records that are not valid; it is shut out for a while')
+    host.shutOut(peer, forMs)
+  }
+  link.serve(createHandlers({ replica, hints: replication, clock, pullRecords: options.pullRecords, shutOut }))
   return replication
 }
 

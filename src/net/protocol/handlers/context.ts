@@ -40,6 +40,8 @@ export interface HandlerContext {
   readonly clock: Clock
   /** Most records in one reply. */
   readonly pullRecords: number
+  /** Ends the connections of a peer that goes on to send what is not valid. */
+  shutOut?(this: void, peer: PeerId, forMs: number): void
 }
 
 /** What the handlers of a host share. */

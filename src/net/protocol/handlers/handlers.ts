@@ -14,7 +14,7 @@ export type Handlers = {
 }
 
 export function createHandlers(context: HandlerContext): Handlers {
-  const limit = new FaultLimit(context.clock)
+  const limit = new FaultLimit(context.clock, context.shutOut ?? (() => {}))
   const state: HandlerState = { ...context, claims: new Claims() }
   const noting =
     <Request, Reply>(handler: (state: HandlerState, request: Request, caller: PeerId) => Promise<Reply>) =>

@@ -1,10 +1,12 @@
 import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
+import { multiaddr } from '@multiformats/multiaddr'
 import { afterEach, describe, expect, it } from 'vitest'
 import { parseAddress } from '../../../../src/core/address.ts'
 import { silentLogger } from '../../../../src/core/logger.ts'
 import { createPeerHost, type PeerHost } from '../../../../src/net/host/libp2p-host.ts'
 import { newPeer } from '../../../support/fake-replica.ts'
+import { startNode } from '../../../support/gossip-node.ts'
 import { knows, newHost } from '../../../support/peer-host.ts'
 
 const ECHO = '/echo/1'
@@ -32,6 +34,42 @@ async function readAll(stream: Duplex): Promise<Buffer> {
   for await (const chunk of stream) chunks.push(chunk)
   return Buffer.concat(chunks)
 }
+
+describe('a peer', () => {
+  it('that is shut out loses its connections, and gets none until the time is over', async () => {
+    const [{ host: a }, { host: b }] = [await echoHost(), await echoHost()]
+    knows(a, b)
+    knows(b, a)
+    const stream = await a.dial(b.id, ECHO)
+    stream.on('error', () => {}).resume()
+    b.shutOut(a.id, 1_500)
+    await expect.poll(() => stream.destroyed).toBe(true)
+    await expect(b.dial(a.id, ECHO)).rejects.toMatchObject({ code: 'PEER_UNREACHABLE' })
+    const isReached = async (): Promise<boolean> => {
+      try {
+        const again = await a.dial(b.id, ECHO)
+        again.on('error', () => {}).end('hello')
+        return (await readAll(again)).toString() === 'hello'
+      } catch {
+        return false
+      }
+    }
+    expect(await isReached()).toBe(false)
+    await expect.poll(isReached, { timeout: 20_000 }).toBe(true)
+  })
+
+  it('has a limited number of connections', async () => {
+    const { host } = await echoHost()
+    const node = await startNode()
+    const address = multiaddr(`${host.addresses()[0]}/p2p/${host.id}`)
+    const dial = (): Promise<unknown> => node.dial(address, { force: true })
+    for (let count = 0; count < 4; count++) await dial()
+    // The host closes it once it knows whose it is; that may be seen late.
+    await dial().catch(() => {})
+    await expect.poll(() => node.getConnections().length).toBe(4)
+    await node.stop()
+  })
+})
 
 describe('a host', () => {
   it('is reached by TCP and by WebSocket, and knows who calls', async () => {

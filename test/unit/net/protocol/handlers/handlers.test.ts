@@ -320,6 +320,48 @@ describe('records that are not valid', () => {
   })
 })
 
+describe('a peer that goes on with records that are not valid', () => {
+  const shut: PeerId[] = []
+  let push: () => Promise<unknown>
+
+  beforeEach(async () => {
+    shut.length = 0
+    const sink = { seen: () => {}, has: () => {}, ahead: () => {} }
+    const shutOut = (peer: PeerId): void => void shut.push(peer)
+    const limited = createHandlers({ replica, hints: sink, clock, pullRecords: 100, shutOut })
+    for (let count = 0; count < 2; count++) replica.append(threadId, logId)
+    const bad = { ...recordAt(2), bodyNode: recordAt(1).bodyNode }
+    push = () => limited.pushRecord({ threadId, logId, record: bad, counter: 3 }, member).catch(() => {})
+  })
+
+  async function misbehave(seconds: number, everyMs: number): Promise<void> {
+    for (let second = 0; second < seconds; second++) {
+      for (let count = 0; count < 15; count++) await push()
+      clock.advance(everyMs)
+    }
+  }
+
+  it('is shut out once it was over the limit for five seconds', async () => {
+    await misbehave(5, 1_000)
+    expect(shut).toEqual([])
+    await push()
+    expect(shut).toEqual([member])
+  })
+
+  it('is not if it stops for a minute', async () => {
+    await misbehave(20, 62_000)
+    expect(shut).toEqual([])
+  })
+
+  it('is not if it keeps to the limit', async () => {
+    for (let count = 0; count < 100; count++) {
+      await push()
+      clock.advance(150)
+    }
+    expect(shut).toEqual([])
+  })
+})
+
 describe('ExchangeEdges', () => {
   it('has logs and records pulled where the edges of the caller differ', async () => {
     replica.append(threadId, logId)
