@@ -45,7 +45,7 @@ export function foldRecordOf(record: PlainRecord, previousTime: bigint): FoldRec
   return { position, writer: writerNamed(record.writer), content }
 }
 
-function bodyOf({ body }: PlainRecord): Uint8Array | undefined {
+export function bodyOf({ body }: PlainRecord): Uint8Array | undefined {
   if (body === 'unreadable') return undefined
   if (body === 'garbage') return utf8('garbage')
   const events = body.map(({ patch, ...event }): EventData => {
