@@ -19,7 +19,6 @@ import {
   addressOf,
   closeAll,
   create,
-  expectDocuments,
   expectInStep,
   headsAt,
   headsOf,
@@ -339,14 +338,13 @@ describe('a go-threads host', () => {
     expect(logs.find(({ id }) => id === log.id)?.addresses).toEqual([peerAddress(peer.id), peerAddress(heir.id)])
   })
 
-  it('forks its log, of which the branch that came first stays, and disturbs no other', async () => {
-    const shared = await share()
-    const { host, peer, database, notes, thread } = shared
+  it('forks its log, of which both chains are taken, and disturbs no other', async () => {
+    const { host, peer, database, notes, thread } = await share()
     const forked = peer.ownLog(database.id)
     const other = peer.addOwnLog(database.id)
     await peer.writeAndPush(database.id, [create('before')])
     await peer.writeAndPush(database.id, [create('other')], other.id)
-    await expectInStep(shared)
+    // Two users wrote at once: both records follow the same one, and the host goes on with the second.
     const { blocks } = (forked.writer as ForeignLog).fork([create('orphan')])
     const request = { threadId: database.id, logId: forked.id, record: blocks, counter: 2 }
     await peer.call(host.net.hostId, 'pushRecord', request)
@@ -355,12 +353,12 @@ describe('a go-threads host', () => {
     await notes.create([bytesOf({ _id: 'meanwhile' })])
     await expect
       .poll(() => idsOf(notes), PATIENCE)
-      .toEqual(['another', 'before', 'meanwhile', 'orphan', 'other', 'ours'])
+      .toEqual(['1', '2', 'another', 'before', 'meanwhile', 'orphan', 'other', 'ours'])
     await expect.poll(() => thread.applied.length, PATIENCE).toBe(7)
-    await expect
-      .poll(() => host.net.syncStatus(), PATIENCE)
-      .toMatchObject([{ stalls: [{ logId: forked.id, kind: 'fault' }] }])
-    await expectDocuments(host, database)
+    expect(host.net.forkedLogs()).toMatchObject([{ logId: forked.id, branches: 1, own: false }])
+    await peer.writeAndPush(database.id, [create('3')])
+    await expect.poll(() => notes.has(['3']), PATIENCE).toBe(true)
+    expect(peer.panics).toEqual([])
   })
 
   it('writes on while we are away, and is met again after our restart', async () => {
@@ -388,7 +386,7 @@ describe('a go-threads host', () => {
     const second = await peer.join(await addressOf(other.database), (await other.database.info()).key)
     await peer.writeAndPush(other.database.id, [create('theirs')])
     peer.script.refuse = ({ cid }) =>
-      second.blocks.has(bytesKey(cid.bytes)) ? undefined : 'app denied net record body'
+      second.block(bytesKey(cid.bytes)) !== undefined ? undefined : 'app denied net record body'
     await notes.create([bytesOf({ _id: 'refused' })])
     for (let count = 0; count < 20; count++) await notes.create([bytesOf({ _id: `after ${count}` })])
     peer.script.refuse = () => undefined
@@ -422,7 +420,7 @@ describe('a go-threads host', () => {
 })
 
 describe('hosts of ours and of go-threads together', () => {
-  it.each([1, 2, 3])('end in step, whatever happens on the way (story %i)', async (seed) => {
+  it.each([1, 2, 3])('end in step, whatever happens on the way (story %i)', { timeout: 120_000 }, async (seed) => {
     const shared = await share({ pullLimit: 40, waitMs: 500 })
     const { host, database } = shared
     const second = await joinNotes(await open(), database)
@@ -520,13 +518,13 @@ describe('a go-threads host that keeps a thread with its service key only', () =
     if (transport === undefined) throw new Error('the host has no address')
     const copy = await reader.join(threadAddress(transport, host.net.hostId, thread.id), key)
     await reader.pullAll(host.net.hostId, thread.id)
-    expect(copy.applied).toEqual(thread.applied)
+    expect(copy.applied.map(({ cid }) => cid.toString())).toEqual(thread.applied.map(({ cid }) => cid.toString()))
     expect([...peer.panics, ...reader.panics]).toEqual([])
   })
 })
 
 describe('a go-threads host that pulls', () => {
-  it('gets all of 10,000 records, oldest first and without gaps', async () => {
+  it('gets all of 10,000 records, oldest first and without gaps', { timeout: 120_000 }, async () => {
     const [host, peer] = [await open(), await openGo()]
     const info = await host.net.createThread(newThreadId('raw', randomBytes))
     await Promise.all(Array.from({ length: 10_000 }, (_, n) => host.net.createRecord(info.id, encode({ n }))))

@@ -2,12 +2,11 @@
 import type { CID } from 'multiformats/cid'
 import type { Address } from '../../src/core/address.ts'
 import { bytesKey } from '../../src/core/bytes.ts'
-import { cidOf } from '../../src/core/cbor.ts'
 import { addressesEdge, headsEdge } from '../../src/core/edge.ts'
 import { decodeEvent } from '../../src/core/event-block.ts'
 import type { PublicKey } from '../../src/core/keys.ts'
 import { type LogId, peerIdOf } from '../../src/core/peer-id.ts'
-import { openRecord, type RecordBlocks, verifyRecord } from '../../src/core/record.ts'
+import { openRecord, type Record, type RecordBlocks, verifyRecord } from '../../src/core/record.ts'
 import type { SymmetricKey } from '../../src/core/symmetric.ts'
 import type { ThreadId } from '../../src/core/thread-id.ts'
 import type { ThreadKey } from '../../src/core/thread-key.ts'
@@ -16,9 +15,7 @@ import { Status, StatusError } from '../../src/net/protocol/status.ts'
 import type { Edges, PeerLog } from '../../src/net/replica.ts'
 import type { ForeignEvent, ForeignLog } from './foreign-log.ts'
 
-export interface GoRecord {
-  readonly cid: CID
-  readonly prev: CID | undefined
+export interface GoRecord extends Record {
   readonly blocks: RecordBlocks
 }
 
@@ -37,10 +34,12 @@ export class GoThread {
   readonly service: SymmetricKey
   read: SymmetricKey | undefined
   readonly logs: Map<LogId, GoLog> = new Map()
-  /** Blocks by `bytesKey` of their CID, as bitswap hands them out. */
-  readonly blocks: Map<string, Uint8Array> = new Map()
   /** Records in the order in which they were applied. */
-  readonly applied: string[] = []
+  readonly applied: GoRecord[] = []
+  readonly #known = new Set<string>()
+  /** Blocks of the first so many of `applied`, by `bytesKey` of their CID. */
+  readonly #blocks = new Map<string, Uint8Array>()
+  #indexed = 0
   readonly #arrivals = new Map<string, PromiseWithResolvers<void>>()
 
   constructor(id: ThreadId, { service, read }: ThreadKey) {
@@ -77,6 +76,19 @@ export class GoThread {
     return log
   }
 
+  /** A block by `bytesKey` of its CID, as bitswap hands it out. */
+  block(key: string): Uint8Array | undefined {
+    for (const { cid, block, blocks } of this.applied.slice(this.#indexed)) {
+      const { header, body } = decodeEvent(blocks.eventNode)
+      this.#blocks.set(bytesKey(cid.bytes), blocks.recordNode)
+      this.#blocks.set(bytesKey(block.bytes), blocks.eventNode)
+      this.#blocks.set(bytesKey(header.bytes), blocks.headerNode)
+      this.#blocks.set(bytesKey(body.bytes), blocks.bodyNode)
+    }
+    this.#indexed = this.applied.length
+    return this.#blocks.get(key)
+  }
+
   /** The next record of an own log. */
   write(logId: LogId, make: readonly ForeignEvent[] | Uint8Array): GoRecord {
     const log = this.log(logId)
@@ -87,8 +99,7 @@ export class GoThread {
   }
 
   open(blocks: RecordBlocks): GoRecord {
-    const { cid, prev } = openRecord(blocks.recordNode, this.service)
-    return { cid, prev, blocks }
+    return { ...openRecord(blocks.recordNode, this.service), blocks }
   }
 
   describe({ id, publicKey, addresses, records }: GoLog): PeerLog {
@@ -147,7 +158,8 @@ export class GoThread {
     const chain = all.map((blocks) => this.open(blocks))
     const [oldest, last] = [chain[0], chain.at(-1)]
     if (oldest === undefined || last === undefined) return
-    for (const { blocks } of chain) verify(blocks, this.service, log.publicKey)
+    // It vouches for those before it, which are checked to be a chain below.
+    verify(last, log.publicKey)
     if (counter === 0 ? holds(log, last.cid) : counter <= log.records.length) return
     if (startOf(chain, log) === undefined && oldest.prev !== undefined) await this.#arrival(oldest.prev, waitMs)
     // What was there before has come meanwhile, or is not waited for: the branch of a fork would be applied once more.
@@ -161,19 +173,14 @@ export class GoThread {
     const follows = head === undefined ? record.prev === undefined : record.prev?.equals(head) === true
     if (!follows) throw new StatusError(Status.internal, `disjoint record sequence in log ${log.id}`)
     log.records.push(record)
-    this.applied.push(record.cid.toString())
-    const { header, body } = decodeEvent(record.blocks.eventNode)
-    const { recordNode, eventNode, headerNode, bodyNode } = record.blocks
-    this.blocks.set(bytesKey(record.cid.bytes), recordNode)
-    this.blocks.set(bytesKey(cidOf(eventNode).bytes), eventNode)
-    this.blocks.set(bytesKey(header.bytes), headerNode)
-    this.blocks.set(bytesKey(body.bytes), bodyNode)
+    this.applied.push(record)
+    this.#known.add(bytesKey(record.cid.bytes))
     this.#arrivals.get(bytesKey(record.cid.bytes))?.resolve()
   }
 
   async #arrival(cid: CID, waitMs: number): Promise<void> {
     const key = bytesKey(cid.bytes)
-    if (this.blocks.has(key)) return
+    if (this.#known.has(key)) return
     const arrival = this.#arrivals.get(key) ?? Promise.withResolvers<void>()
     this.#arrivals.set(key, arrival)
     const timeout = Promise.withResolvers<never>()
@@ -194,9 +201,9 @@ function holds({ records }: GoLog, cid: CID): boolean {
   return records.some((record) => record.cid.equals(cid))
 }
 
-function verify({ recordNode }: RecordBlocks, service: SymmetricKey, key: PublicKey): void {
+function verify(record: Record, key: PublicKey): void {
   try {
-    verifyRecord(openRecord(recordNode, service), key)
+    verifyRecord(record, key)
   } catch {
     throw new StatusError(Status.unauthenticated, 'bad signature')
   }

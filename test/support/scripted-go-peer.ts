@@ -18,7 +18,7 @@ import { type LogId, type PeerId, peerIdOf } from '../../src/core/peer-id.ts'
 import { newThreadId, type ThreadId } from '../../src/core/thread-id.ts'
 import { newThreadKey, type ThreadKey } from '../../src/core/thread-key.ts'
 import type { PeerHost } from '../../src/net/host/libp2p-host.ts'
-import { PROTOCOL } from '../../src/net/protocol/constants.ts'
+import { MAX_MESSAGE_BYTES, PROTOCOL } from '../../src/net/protocol/constants.ts'
 import type { GetRecordsReply, ThreadRequest } from '../../src/net/protocol/messages.ts'
 import { type Method, type MethodName, methods, type ReplyOf, type RequestOf } from '../../src/net/protocol/methods.ts'
 import { PeerSession } from '../../src/net/protocol/session.ts'
@@ -32,7 +32,10 @@ import { newHost } from './peer-host.ts'
 
 /** First bytes of every CID: version 1, dag-cbor, sha2-256 of 32 bytes. */
 const CID_PREFIX = fromHex('01711220')
-const CALL_TIMEOUT_MS = 10_000
+/** Calls that a busy machine may need too long for. */
+const MAX_LATE = 5
+/** Of grpc-go. */
+const LIMITS = { timeoutMs: 10_000, maxReplyBytes: MAX_MESSAGE_BYTES }
 
 export interface HeardCall {
   readonly method: MethodName
@@ -251,14 +254,20 @@ export class ScriptedGoPeer implements AsyncDisposable {
     return page
   }
 
-  /** Comes back until nothing more is sent, as the pull loop does over time. */
+  /** Comes back until nothing more is sent, also after calls that took too long, as the pull loop does over time. */
   async pullAll(peer: PeerId, threadId: ThreadId): Promise<Page[]> {
     const pages: Page[] = []
-    for (;;) {
-      const page = await this.pull(peer, threadId)
-      if (page.reply.logs.length === 0) return pages
-      pages.push(page)
+    for (let late = 0; late < MAX_LATE; ) {
+      try {
+        const page = await this.pull(peer, threadId)
+        if (page.reply.logs.length === 0) return pages
+        pages.push(page)
+      } catch (error) {
+        if (!(error instanceof StatusError && error.code === Status.deadlineExceeded)) throw error
+        late++
+      }
     }
+    throw new Error('the peer does not answer in time')
   }
 
   /** Compares edges of all threads with a peer, and fetches what differs. */
@@ -327,14 +336,14 @@ export class ScriptedGoPeer implements AsyncDisposable {
     const known = await this.#sessions.get(peer)?.catch(() => undefined)
     if (known?.usable === true) {
       try {
-        return await known.call(path, request, { timeoutMs: CALL_TIMEOUT_MS })
+        return await known.call(path, request, LIMITS)
       } catch (error) {
         if (!(error instanceof StatusError && error.code === Status.unavailable)) throw error
       }
     }
     const opening = this.#dial(peer)
     this.#sessions.set(peer, opening)
-    return (await opening).call(path, request, { timeoutMs: CALL_TIMEOUT_MS })
+    return (await opening).call(path, request, LIMITS)
   }
 
   async #dial(peer: PeerId): Promise<PeerSession> {
@@ -384,7 +393,7 @@ export class ScriptedGoPeer implements AsyncDisposable {
   /** Every message goes on a stream of its own. */
   async #handOut(host: PeerHost, wants: Wants, caller: PeerId): Promise<void> {
     for (const { cid, key } of wants) {
-      const holders = [...this.threads.values()].flatMap(({ blocks }) => blocks.get(key) ?? [])
+      const holders = [...this.threads.values()].flatMap((thread) => thread.block(key) ?? [])
       const [data] = this.script.bitswap ? holders : []
       const answer =
         data === undefined ? { blockPresences: [{ cid, type: 1 }] } : { payload: [{ prefix: CID_PREFIX, data }] }
