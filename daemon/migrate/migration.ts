@@ -5,8 +5,8 @@ import type { ThreadId } from '../../src/core/thread-id.ts'
 import { lacking, otherCollections, recordsOf, sameHeads } from './compare.ts'
 
 const POLL_MS = 1_000
-/** Records that do not come within this time after the last that came are waited for no longer. */
-const STALL_MS = 60_000
+/** Without a new record for so long, none is waited for any longer. Long logs are walked through before the first is stored. */
+const STALL_MS = 5 * 60_000
 /** Rounds of comparing: a client may write between the answers of the two daemons. */
 const COMPARISONS = 5
 
