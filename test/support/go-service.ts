@@ -22,6 +22,8 @@ export interface GoScript {
   refuse: (record: GoRecord) => string | undefined
   /** In-memory stores have it, after a restart, for a thread without heads: the hash of nothing in place of 0. */
   hashOfNothing: boolean
+  /** Bytes of the largest reply that comes in time. */
+  bytesInTime: number
   /** Whether GetRecords waits for a block that nobody has: after a record that could not be applied, until the deadline. */
   hangs: (threadId: ThreadId) => boolean
 }
@@ -33,6 +35,7 @@ export const GO_SCRIPT: GoScript = {
   waitMs: 10_000,
   refuse: () => undefined,
   hashOfNothing: false,
+  bytesInTime: Number.POSITIVE_INFINITY,
   hangs: () => false,
 }
 

@@ -6,6 +6,7 @@ import type { LogId, PeerId } from '../../../core/peer-id.ts'
 import type { ThreadId } from '../../../core/thread-id.ts'
 import type { Edges, Replica } from '../../replica.ts'
 import type { ThreadRequest } from '../messages.ts'
+import type { PageSizes } from './page-sizes.ts'
 import { Status, StatusError } from '../status.ts'
 
 /** What calls of peers tell about them. Hints: nothing here is taken for true. */
@@ -47,6 +48,7 @@ export interface HandlerContext {
 /** What the handlers of a host share. */
 export interface HandlerState extends HandlerContext {
   readonly claims: Claims
+  readonly pageSizes: PageSizes
 }
 
 /** Claims remembered. */

@@ -3,9 +3,8 @@ import type { LogId, PeerId } from '../../../core/peer-id.ts'
 import type { RecordBlocks } from '../../../core/record.ts'
 import type { ThreadId } from '../../../core/thread-id.ts'
 import type { PeerLog } from '../../replica.ts'
-import { MAX_REPLY_BYTES } from '../constants.ts'
 import type { GetRecordsReply, GetRecordsRequest, LogOffset, LogRecords } from '../messages.ts'
-import { checkServiceKey, type HandlerContext } from './context.ts'
+import { checkServiceKey, type HandlerContext, type HandlerState } from './context.ts'
 
 /** Ids, key, head and counter of a log, and the frame around them. */
 const MAX_LOG_BYTES = 256
@@ -23,29 +22,33 @@ interface Missing {
  * (go-threads sends the newest instead and leaves a gap, which its receivers close by other means.)
  */
 export async function getRecords(
-  context: HandlerContext,
+  state: HandlerState,
   request: GetRecordsRequest,
   caller: PeerId,
 ): Promise<GetRecordsReply> {
-  checkServiceKey(context, request, caller)
+  checkServiceKey(state, request, caller)
+  const { replica, pageSizes } = state
   const { threadId } = request
   const offsets = new Map(request.logs.map((entry) => [entry.logId, entry]))
-  const logs = context.replica.logs(threadId)
-  learn(context, { caller, threadId, logs, offsets })
-  if (sameHeads(context, threadId, offsets)) return { logs: [], unreadable: 0 }
+  const logs = replica.logs(threadId)
+  learn(state, { caller, threadId, logs, offsets })
+  const has = headsOf(offsets)
+  if (has === replica.edges(threadId).heads) return { logs: [], unreadable: 0 }
   const missing: Missing[] = []
   for (const log of logs) {
-    const lacks = await missingOf(context, threadId, { log, offset: offsets.get(log.id) })
+    const lacks = await missingOf(state, threadId, { log, offset: offsets.get(log.id) })
     if (lacks !== undefined) missing.push(lacks)
   }
-  return { logs: await collect(context, threadId, missing), unreadable: 0 }
+  const maxBytes = pageSizes.allowed(caller, threadId, has)
+  const { entries, bytes } = await collect(state, missing, { threadId, maxBytes })
+  if (entries.length > 0) pageSizes.sent(caller, threadId, { has, bytes })
+  return { logs: entries, unreadable: 0 }
 }
 
-function sameHeads({ replica }: HandlerContext, threadId: ThreadId, offsets: Map<LogId, LogOffset>): boolean {
-  const heads = [...offsets.values()].flatMap(({ logId, offset }) =>
-    offset === undefined ? [] : { logId, head: offset },
+function headsOf(offsets: Map<LogId, LogOffset>): bigint {
+  return headsEdge(
+    [...offsets.values()].flatMap(({ logId, offset }) => (offset === undefined ? [] : { logId, head: offset })),
   )
-  return headsEdge(heads) === replica.edges(threadId).heads
 }
 
 async function missingOf(
@@ -66,12 +69,12 @@ async function missingOf(
 /** Fills the reply, shortest log first, each with at most an even share of what is left: no log keeps others waiting. */
 async function collect(
   { replica, pullRecords }: HandlerContext,
-  threadId: ThreadId,
   missing: Missing[],
-): Promise<LogRecords[]> {
+  { threadId, maxBytes }: { threadId: ThreadId; maxBytes: number },
+): Promise<{ entries: LogRecords[]; bytes: number }> {
   missing.sort((a, b) => a.log.counter - a.after - (b.log.counter - b.after))
   const entries: LogRecords[] = []
-  let bytes = MAX_REPLY_BYTES
+  let bytes = maxBytes
   let count = pullRecords
   for (const [index, { log, after, limit }] of missing.entries()) {
     const waiting = missing.length - index
@@ -89,7 +92,7 @@ async function collect(
     count -= records.length
     if (bytes <= 0 || count <= 0) break
   }
-  return entries
+  return { entries, bytes: maxBytes - bytes }
 }
 
 /** At most what a reply says of a log besides its records; addresses are shorter in binary. */

@@ -5,6 +5,7 @@ import { Claims, type HandlerContext, type HandlerState } from './context.ts'
 import { exchangeEdges } from './exchange-edges.ts'
 import { getLogs } from './get-logs.ts'
 import { getRecords } from './get-records.ts'
+import { PageSizes } from './page-sizes.ts'
 import { pushLog } from './push-log.ts'
 import { pushRecord } from './push-record.ts'
 
@@ -15,7 +16,7 @@ export type Handlers = {
 
 export function createHandlers(context: HandlerContext): Handlers {
   const limit = new FaultLimit(context.clock, context.shutOut ?? (() => {}))
-  const state: HandlerState = { ...context, claims: new Claims() }
+  const state: HandlerState = { ...context, claims: new Claims(), pageSizes: new PageSizes() }
   const noting =
     <Request, Reply>(handler: (state: HandlerState, request: Request, caller: PeerId) => Promise<Reply>) =>
     (request: Request, caller: PeerId): Promise<Reply> => {

@@ -59,8 +59,8 @@ function newLog(): PeerLog {
   return { id, publicKey: key.publicKey, addresses: [peerAddress(member)], head: undefined, counter: 0 }
 }
 
-function askedFor(logs: readonly LogOffset[] = []) {
-  return handlers.getRecords({ threadId, serviceKey: serviceKey(), logs }, member)
+function askedFor(logs: readonly LogOffset[] = [], caller: PeerId = member) {
+  return handlers.getRecords({ threadId, serviceKey: serviceKey(), logs }, caller)
 }
 
 function offset(counter: number, limit = 1000): LogOffset {
@@ -246,6 +246,15 @@ describe('GetRecords', () => {
     expect(reply.logs.length).toBeGreaterThan(1000)
   })
 
+  it('sends less to a caller that asks the same again, and more to one that went on', async () => {
+    for (let count = 0; count < 40; count++) replica.append(threadId, logId, 0.1 * MIB)
+    const page = async (counter: number) => (await askedFor([offset(counter)])).logs[0]?.records.length
+    const sizes = [await page(1), await page(1), await page(1), await page(8), await page(23), await page(23)]
+    expect(sizes).toEqual([29, 14, 6, 12, 17, 8])
+    for (let again = 0; again < 10; again++) await page(1)
+    expect(await page(1)).toBe(1)
+  })
+
   it('sends a record larger than that alone', async () => {
     const second = replica.addOwnLog(threadId)
     replica.append(threadId, second, 3.4 * MIB)
@@ -262,7 +271,7 @@ describe('GetRecords', () => {
     expect(first.logs.map((entry) => [entry.logId, entry.records.length])).toEqual([[second, 1]])
     replica.append(threadId, second, 10)
     replica.append(threadId, second, 10)
-    const next = await askedFor()
+    const next = await askedFor([], newPeer().id)
     expect(next.logs.map((entry) => [entry.logId, entry.records.length])).toEqual([[logId, 2]])
   })
 
