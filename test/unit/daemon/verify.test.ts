@@ -9,7 +9,9 @@ import { cidOf } from '../../../src/core/cbor.ts'
 import {
   decodeLogRow,
   decodeRecordRow,
+  decodeThreadRow,
   encodeLogRow,
+  encodeThreadRow,
   logRowKey,
   recordRowKey,
   threadRowKey,
@@ -23,6 +25,8 @@ import { startHost } from '../../support/host.ts'
 import { bytesOf, newNotes } from '../../support/notes.ts'
 
 const DOCUMENTS = 60
+/** Of both databases: documents, other writes of the host, and those of the log written elsewhere. */
+const RECORDS = DOCUMENTS + 41 + 4 + 1
 
 let root: string
 /** A repository with a database that two hosts wrote, with index, validator, refusals and long histories. */
@@ -46,6 +50,11 @@ beforeAll(async () => {
     // Late: before what is folded already.
     const late = { type: 'save', id: 'n1', patch: '{"_id": "n1", "late": true}', atMs: Date.now() - 60_000 } as const
     await host.net.addRecord(database.id, foreign.id, foreign.record([late]))
+    // Its owner forks the log: the second chain is a branch.
+    const fork = foreign.fork([{ type: 'save', id: 'n3', patch: '{"_id": "n3", "fork": true}' }])
+    const main = foreign.record([{ type: 'save', id: 'n3', patch: '{"_id": "n3", "main": true}' }])
+    for (const blocks of [main, fork.blocks]) await host.net.addRecord(database.id, foreign.id, blocks).catch(() => {})
+    expect(host.net.forkedLogs()).toMatchObject([{ logId: foreign.id, branches: 1 }])
     await newNotes(host, [{ _id: 'other' }])
   }
   await backend.close()
@@ -120,8 +129,8 @@ it('a repository that is well has nothing to report', async () => {
   const outcome = await verify(repo)
   expect(outcome.findings).toEqual([])
   expect(outcome).toMatchObject({ agrees: true, repaired: false, more: 0 })
-  expect(outcome.totals).toMatchObject({ threads: 2, logs: 3, databases: 2, documents: DOCUMENTS + 1, unreadable: 0 })
-  expect(outcome.totals.records).toBe(DOCUMENTS + 44)
+  expect(outcome.totals).toMatchObject({ threads: 2, logs: 4, databases: 2, documents: DOCUMENTS + 1, unreadable: 0 })
+  expect(outcome.totals.records).toBe(RECORDS)
   expect(await withStore(repo, (store) => rowsOf(store, 's'))).toEqual(before)
 })
 
@@ -234,6 +243,20 @@ describe('damage of records and what belongs to them is found and mended:', () =
     expect(await isRetired(repo)).toBe(true)
   })
 
+  it('a record from which a branch parts: the branch goes too', async () => {
+    const repo = await changed(async () => [del(recordRowKey(1, 2, 2))])
+    expect((await verify(repo)).findings[0]).toMatchObject({ what: 'the record is missing', counter: 2 })
+    expect(await verify(repo, { repair: true })).toMatchObject({ agrees: true, repaired: true })
+    expect(await verify(repo)).toMatchObject({ agrees: true, findings: [], totals: { logs: 3 } })
+  })
+
+  it('records of a branch: the main chain stays', async () => {
+    const repo = await changed(async (store) => (await rowsOf(store, 'r', 1, 3)).map(([key]) => del(key)))
+    expect((await verify(repo)).findings[0]?.what).toMatch(/the head says record 3, the last one is 2/)
+    expect(await verify(repo, { repair: true })).toMatchObject({ agrees: true, repaired: true })
+    expect(await withStore(repo, (store) => rowsOf(store, 'r', 1, 2))).toHaveLength(3)
+  })
+
   it.each<[string, RegExp, (store: OrderedStore) => Promise<readonly Operation[]>]>([
     [
       'rows by id that are missing',
@@ -300,6 +323,18 @@ describe('damage of records and what belongs to them is found and mended:', () =
   }
 })
 
+it('documents that wait to be made anew are named, and made anew', async () => {
+  const repo = await changed(async (store) => {
+    const row = decodeThreadRow(1, (await store.get(threadRowKey(1))) ?? new Uint8Array())
+    return [put(threadRowKey(1), encodeThreadRow({ ...row, stale: true }))]
+  })
+  const { findings, agrees } = await verify(repo)
+  expect(findings.map(({ what }) => what)).toEqual(['the documents are yet to be made anew'])
+  expect(agrees).toBe(false)
+  expect(await verify(repo, { repair: true })).toMatchObject({ agrees: true, repaired: true })
+  expect(await verify(repo)).toMatchObject({ agrees: true, findings: [] })
+})
+
 describe('damage of the files of LevelDB', () => {
   const files = async (repo: string, name: RegExp): Promise<string> => {
     const all = await readdir(join(repo, 'store'))
@@ -330,12 +365,28 @@ describe('damage of the files of LevelDB', () => {
     await expect(verify(repo)).rejects.toMatchObject({ code: expect.stringMatching(/^STORE_(CORRUPT|FAILED)$/) })
     const outcome = await verify(repo, { repair: true })
     expect(outcome).toMatchObject({ agrees: true, repaired: true })
-    expect(outcome.totals.records).toBe(DOCUMENTS + 44)
+    expect(outcome.totals.records).toBe(RECORDS)
     expect(await verify(repo)).toMatchObject({ agrees: true, findings: [] })
     expect(await documents(repo)).toBe(DOCUMENTS - 1)
     // Nobody knows whether it is whole.
     expect(await isRetired(repo)).toBe(true)
   })
+
+  it.each([0.1, 0.35, 0.6, 0.8])(
+    'a byte of a table, at %d of it: what can be read agrees in the end',
+    async (share) => {
+      const repo = await copy()
+      // Opening it makes a table of the log.
+      await withStore(repo, async () => {})
+      const file = await files(repo, /\.ldb$/)
+      const bytes = await readFile(file)
+      await writeFile(file, flipped(bytes, Math.floor(bytes.length * share)))
+      const outcome = await verify(repo, { repair: true })
+      expect(outcome).toMatchObject({ agrees: true, repaired: true })
+      expect(outcome.findings).not.toEqual([])
+      expect(await verify(repo)).toMatchObject({ agrees: true, findings: [] })
+    },
+  )
 
   it('a log file cut short: what is lost is lost, the rest agrees', async () => {
     const repo = await copy()

@@ -1,6 +1,7 @@
 /** What databases do when something stored is not what was written. */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { equalBytes } from '../../../src/core/bytes.ts'
 import { generateKey } from '../../../src/core/keys.ts'
 import { recordRowKey } from '../../../src/net/rows.ts'
 import type { Database } from '../../../src/db/index.ts'
@@ -34,6 +35,12 @@ async function spoil({ backend }: Damaged, counter: number): Promise<void> {
   if (row === undefined) throw new Error('there is such a record')
   row[row.length - 5] = (row[row.length - 5] ?? 0) ^ 1
   await backend.batch([{ type: 'put', key, value: row }], { sync: true })
+}
+
+/** The place among the batches of the one with a record of the host's own log in thread 1. */
+function batchOf({ backend }: Damaged, counter: number): number {
+  const wanted = recordRowKey(1, 1, counter)
+  return backend.batches.findIndex(({ operations }) => operations.some(({ key }) => equalBytes(key, wanted)))
 }
 
 async function codeOf(call: () => Promise<unknown>): Promise<unknown> {
@@ -78,6 +85,31 @@ describe('a record that is not what was stored', () => {
   })
 })
 
+describe('commits that are found missing after a failed write', () => {
+  it('are mended before the database answers again, without a restart', async () => {
+    const made = await newHost()
+    onTestFinished(() => made.host[Symbol.asyncDispose]())
+    const { database, notes } = await newNotes(made.host, [], { indexes: [{ path: 'name' }] })
+    for (let i = 0; i < 6; i++) await notes.save([bytesOf({ _id: 'n', at: i })])
+    const updates = database.listen()[Symbol.asyncIterator]()
+    const ended = updates.next().then(
+      () => 'told',
+      (error: { code: unknown }) => error.code,
+    )
+    await made.backend.lose([batchOf(made, 3)])
+    made.backend.failBatch(1, { stored: false })
+    await expect(notes.create([bytesOf({})])).rejects.toMatchObject({ code: 'STORE_FAILED' })
+    await expect.poll(() => made.host.store.committer.state).toBe('open')
+    await expect.poll(() => codeOf(() => database.refusals()), WAIT).toBe('answered')
+    // What the lost record brought is gone, with all that came after it.
+    expect(await found(notes)).toEqual([{ _id: 'n', at: 1 }])
+    expect(await ended).toBe('UPDATES_LOST')
+    await notes.save([bytesOf({ _id: 'n', at: 'again' })])
+    expect(await found(notes)).toEqual([{ _id: 'n', at: 'again' }])
+    expect(await logsWithRecords(database, made.host)).toBe(2)
+  })
+})
+
 describe('commits that a crash lost', () => {
   it('take nothing with them that a peer has, and leave no document that its records do not make', async () => {
     const made = await newHost()
@@ -89,11 +121,8 @@ describe('commits that a crash lost', () => {
     await expect.poll(async () => (await found(theirs.notes)).filter(({ name }) => name === 'again')).toHaveLength(8)
     const before = await found(theirs.notes)
 
-    const keys = [3, 9].map((counter) => Buffer.from(recordRowKey(1, 1, counter)))
-    const lost = made.backend.batches.flatMap(({ operations }, at) =>
-      operations.some(({ key }) => keys.some((each) => each.equals(key))) ? [at] : [],
-    )
-    expect(lost).toHaveLength(2)
+    const lost = [3, 9].map((counter) => batchOf(made, counter))
+    expect(new Set(lost).size).toBe(2)
     await made.backend.lose(lost)
     // A crash: the mark of a clean shutdown is not written.
     made.backend.failBatch(1, { stored: false })
