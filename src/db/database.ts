@@ -130,6 +130,7 @@ export class ThreadDatabase implements Database, App {
   }
 
   damaged(cause: ThreadsError): void {
+    if (this.#refusal?.code === 'STORE_CORRUPT') return
     this.refuse(new ThreadsError('STORE_CORRUPT', `the database is damaged: ${cause.message}`, { cause }))
   }
 

@@ -166,7 +166,7 @@ class HostDatabases implements Databases {
         return built
       })
       if (database.needsRebuild) database.refuse(databaseRebuilds())
-      else await database.complete()
+      else await complete(database)
       if (this.#closed) throw closed()
       this.#databases.set(id, database)
       return database
@@ -235,10 +235,21 @@ class HostDatabases implements Databases {
         this.#tidySoon(database)
         continue
       }
-      await database?.complete().catch((error: unknown) => {
+      if (database === undefined) continue
+      await complete(database).catch((error: unknown) => {
         logger.warn({ thread: id, error }, 'could not finish what a failed write cut off')
       })
     }
+  }
+}
+
+/** A damaged database is there all the same, and tells its callers. */
+async function complete(database: ThreadDatabase): Promise<void> {
+  try {
+    await database.complete()
+  } catch (error) {
+    if (!hasCode(error, 'STORE_CORRUPT')) throw error
+    database.damaged(error)
   }
 }
 

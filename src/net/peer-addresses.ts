@@ -1,4 +1,5 @@
 import { type Address, addressFromBytes, addressToBytes } from '../core/address.ts'
+import { ThreadsError } from '../core/errors.ts'
 import { BoundedCache } from '../core/bounded-cache.ts'
 import { decode, encode } from '../core/cbor.ts'
 import { type PeerId, peerIdFromBytes } from '../core/peer-id.ts'
@@ -96,9 +97,14 @@ function encodeKnown({ given, told }: Known): Uint8Array {
   return encode({ given: given.map(addressToBytes), told: told.map(addressToBytes) })
 }
 
+/** Throws STORE_CORRUPT. */
 export function decodeKnown(value: Uint8Array): Known {
-  const row = decode(value) as Uint8Array[] | { given: Uint8Array[]; told: Uint8Array[] }
-  // An older form: those given only.
-  const { given, told } = Array.isArray(row) ? { given: row, told: [] } : row
-  return { given: given.map(addressFromBytes), told: told.map(addressFromBytes) }
+  try {
+    const row = decode(value) as Uint8Array[] | { given: Uint8Array[]; told: Uint8Array[] }
+    // An older form: those given only.
+    const { given, told } = Array.isArray(row) ? { given: row, told: [] } : row
+    return { given: given.map(addressFromBytes), told: told.map(addressFromBytes) }
+  } catch (cause) {
+    throw new ThreadsError('STORE_CORRUPT', 'the row of the addresses of a peer cannot be read', { cause })
+  }
 }

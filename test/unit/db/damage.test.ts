@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { equalBytes } from '../../../src/core/bytes.ts'
 import { generateKey } from '../../../src/core/keys.ts'
-import { recordRowKey } from '../../../src/net/rows.ts'
+import { decodeLogRow, encodeLogRow, logRowKey, recordRowKey } from '../../../src/net/rows.ts'
 import type { Database } from '../../../src/db/index.ts'
 import { openMemoryStore } from '../../../src/store/memory-store.ts'
 import { FaultyStore } from '../../support/faulty-store.ts'
@@ -70,6 +70,25 @@ describe('a record that is not what was stored', () => {
     await expect(notes.create([bytesOf({})])).rejects.toMatchObject(REFUSAL)
     await other.notes.create([bytesOf({ _id: 'more' })])
     expect(await idsOf(other.notes)).toEqual(['more', 'other'])
+  })
+
+  it('that waited to be folded keeps its database from answering, not from being there', async () => {
+    const made = await newHost()
+    const { database, notes } = await newNotes(made.host)
+    for (let i = 0; i < 5; i++) await notes.create([bytesOf({ _id: `n${i}` })])
+    await made.host[Symbol.asyncDispose]()
+    await made.backend.open()
+    await spoil(made, 3)
+    const row = await made.backend.get(logRowKey(1, 1))
+    if (row === undefined) throw new Error('there is a log')
+    const log = decodeLogRow(1, row)
+    const value = encodeLogRow({ ...log, cursor: { ...log.cursor, counter: 1 } })
+    await made.backend.batch([{ type: 'put', key: logRowKey(1, 1), value }], { sync: true })
+    await made.backend.close()
+    const host = await startHost(made.options)
+    onTestFinished(() => host[Symbol.asyncDispose]())
+    const again = await host.databases.get(database.id)
+    await expect(again.refusals()).rejects.toMatchObject(REFUSAL)
   })
 
   it('is not served to peers, nor what comes after it; what is before it is', async () => {
