@@ -193,7 +193,8 @@ export class Writer {
 
   #retryLater(entry: ThreadEntry, ids: Iterable<ChainKey>, { error, alone }: { error: unknown; alone: boolean }): void {
     for (const id of ids) {
-      const known = entry.waits.get(id)?.kind === 'retry'
+      // An owner may end while it folds.
+      const known = entry.waits.get(id)?.kind === 'retry' || hasCode(error, 'CLOSED') || hasCode(error, 'DB_NOT_FOUND')
       this.#components.logger[known ? 'debug' : 'error']({ thread: entry.id, log: id, error }, 'cannot fold a log')
       this.#wait(entry, id, { kind: 'retry', alone })
     }

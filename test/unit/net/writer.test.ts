@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { ThreadsError } from '../../../src/core/errors.ts'
+import { silentLogger } from '../../../src/core/logger.ts'
 import { newThreadId, type ThreadId } from '../../../src/core/thread-id.ts'
 import { recordRowKey } from '../../../src/net/rows.ts'
 import type { ThreadEntry } from '../../../src/net/thread-entry.ts'
+import { Writer } from '../../../src/net/writer.ts'
 import { LogMaker } from '../../support/log-maker.ts'
 import { type NetCore, NotingApp, openCore } from '../../support/net-core.ts'
 
@@ -151,6 +154,21 @@ describe('logs that wait', () => {
     await core.writer.resume(entry)
     expect(entry.stored.logs.get(other.id)?.cursor.counter).toBe(2)
     expect(entry.waits.get(log.id)).toEqual({ kind: 'retry', alone: true })
+  })
+
+  it.each(['CLOSED', 'DB_NOT_FOUND'] as const)('because their owner ends with %s are no error', async (code) => {
+    const errors: string[] = []
+    const logger = { ...silentLogger, error: (_: unknown, message: string) => errors.push(message) }
+    const { store, clock } = core
+    const writer = new Writer({ committer: store.committer, journal: store.journal, clock, logger })
+    await add(log, 2)
+    entry.app = app
+    app.check = () => {
+      throw new ThreadsError(code, 'the owner ends')
+    }
+    await writer.resume(entry)
+    expect(errors).toEqual([])
+    expect(cursors()).toEqual([0, 0])
   })
 
   it('because one of their records fails come to stand right before it', async () => {
