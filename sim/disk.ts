@@ -11,6 +11,8 @@ export interface DiskComponents {
   readonly scheduler: Scheduler
   readonly random: SeededRandom
   readonly fault: Fault | undefined
+  /** What a synced write may take. */
+  readonly syncMs: number
 }
 
 interface Write {
@@ -18,7 +20,7 @@ interface Write {
   readonly synced: boolean
 }
 
-/** Of writes, in ms. */
+/** Of writes, in ms; of those that are synced there is a limit of its own. */
 const WRITE_MS = { low: 0.2, high: 15 }
 
 /** What a host has on disk: every write in order, so that a crash can take the last ones away. */
@@ -70,10 +72,10 @@ export class SimDisk {
     })
   }
 
-  async #image(): Promise<OrderedStore> {
+  async #image(writes: readonly Write[] = this.#writes): Promise<OrderedStore> {
     const store = await openMemoryStore()
     await store.batch(
-      this.#writes.flatMap(({ operations }) => operations),
+      writes.flatMap(({ operations }) => operations),
       { sync: false },
     )
     return store
@@ -97,9 +99,14 @@ export class SimDisk {
     return kept
   }
 
+  /** What would be stored without the last writes. */
+  without(writes: number): Promise<ReadView> {
+    return this.#image(this.#writes.slice(0, -writes))
+  }
+
   /** Takes the last writes away. Answers how many are left. */
   rewind(writes: number): number {
-    this.#writes = this.#writes.slice(0, Math.max(0, this.#writes.length - writes))
+    this.#writes = this.#writes.slice(0, -writes)
     this.#open = undefined
     this.#changes++
     return this.#writes.length
@@ -110,11 +117,11 @@ export class SimDisk {
   }
 
   async #write(life: Life, sent: Write, apply: (write: Write) => Promise<void>): Promise<void> {
-    const { scheduler, random, fault } = this.#components
+    const { scheduler, random, fault, syncMs } = this.#components
     const write = tampered(sent, fault)
     this.#underWay = write
     this.onWrite()
-    const delayMs = WRITE_MS.low + random.unit() * WRITE_MS.high
+    const delayMs = WRITE_MS.low + random.unit() * (write.synced ? syncMs : WRITE_MS.high)
     const fails = random.chance(this.failures)
     await scheduler.sleep(
       delayMs,

@@ -7,6 +7,7 @@ import { hostClock } from './clock.ts'
 import { type CrashKind, SimDisk } from './disk.ts'
 import { Entrance } from './entrance.ts'
 import { breakFold } from './faults.ts'
+import { ownLogs } from './held.ts'
 import { simSandbox } from './judge.ts'
 import type { PlannedHost } from './plan.ts'
 import type { SeededRandom } from './random.ts'
@@ -55,7 +56,7 @@ export class SimHost {
     this.#world = world
     this.#random = world.random.fork(`host ${planned.name}`)
     const { scheduler, fault } = world
-    this.disk = new SimDisk({ scheduler, fault, random: this.#random.fork('disk') })
+    this.disk = new SimDisk({ scheduler, fault, random: this.#random.fork('disk'), syncMs: planned.syncMs })
     this.watch = new Watch(this, world)
     this.entrance = new Entrance(this, { world, random: this.#random.fork('entrance') })
   }
@@ -107,12 +108,22 @@ export class SimHost {
     this.onEnd(kept, kind)
   }
 
-  /** Takes the last writes from the disk of a host that is down. Answers how many are left. */
-  restore(writes: number): number {
-    const kept = this.disk.rewind(writes)
+  /** Takes the last writes from the disk of a host that is down, or fewer. Answers how many are left. */
+  async restore(writes: number): Promise<number> {
+    let taken = writes
+    while (taken > 0 && (await this.#losesFirstRecord(taken))) taken = Math.floor(taken / 2)
+    if (taken === 0) return this.disk.length
+    const kept = this.disk.rewind(taken)
     this.isRestored = true
     this.watch.restored()
     return kept
+  }
+
+  /** Of two first records of a log peers keep one, unless something vouches for the other: it stays on its host alone. */
+  async #losesFirstRecord(writes: number): Promise<boolean> {
+    const before = await ownLogs(await this.disk.read())
+    const after = await ownLogs(await this.disk.without(writes))
+    return [...before].some(([name, counter]) => counter > 0 && (after.get(name) ?? 0) === 0)
   }
 
   /** Ends the host as its operator would. */
@@ -145,13 +156,14 @@ export class SimHost {
 
   async #boot(life: Life): Promise<void> {
     const { scheduler, network, plan, fault, engine } = this.#world
-    const { durability, gossips, pullRecords } = this.planned
+    const { durability, gossips, pullIntervalMs, pullRecords } = this.planned
     const random = this.#random.fork(`life ${++this.#lives}`)
     const logger = simLogger(this.#world, { life, isRestored: this.isRestored })
     const shared = { clock: hostClock(scheduler, life, () => this.skewMs), random: random.bytes, logger }
     const store = await openHostStore({ open: () => this.disk.open(life), durability, ...shared })
     const joined = network.join({ id: this.id, life, address: this.address, gossips })
-    const net = await createNet({ store, privateKey: this.planned.key, network: joined, ...shared }, { pullRecords })
+    const components = { store, privateKey: this.planned.key, network: joined, ...shared }
+    const net = await createNet(components, { pullIntervalMs, pullRecords })
     breakFold(net, fault)
     const down = (): number => (this.#world.trouble ? plan.sandboxDown : 0)
     const sandbox = simSandbox({ scheduler, random: random.fork('sandbox'), life, fault, down, engine })

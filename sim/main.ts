@@ -6,8 +6,8 @@
  *     npm run sim -- --seed 7 --story 500        one, with the last 500 lines of its story; --all tells every event
  *     npm run sim -- --faults                    mistakes made on purpose, each until a network shows it
  *
- * `--workers 2` says how many run side by side, `--fault NAME` makes a mistake on purpose, and `--without` leaves out
- * parts of a network, as the command does that is printed for one that failed.
+ * `--workers 2` says how many run side by side, `--fault NAME` makes a mistake on purpose, `--forks` replaces disks by
+ * older copies, and `--without` leaves out parts of a network, as the command does that is printed for one that failed.
  */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -24,6 +24,7 @@ const { values } = parseArgs({
     forever: { type: 'boolean', default: false },
     faults: { type: 'boolean', default: false },
     fault: { type: 'string' },
+    forks: { type: 'boolean', default: false },
     without: { type: 'string', default: '' },
     story: { type: 'string', default: '60' },
     all: { type: 'boolean', default: false },
@@ -49,7 +50,7 @@ else process.exitCode = await runOne()
 
 async function runOne(): Promise<number> {
   parseCut(values.without)
-  const thread = new SimThread(fault)
+  const thread = new SimThread({ fault, forks: values.forks })
   const told = { without: values.without, lines: whole('story', values.story), everything: values.all }
   const { story, failure, steps, simulatedMs, trace } = await thread.run({ ...PLAIN_TASK, ...told, seed: first })
   await thread.close()
@@ -70,7 +71,7 @@ async function runMany(): Promise<number> {
     tally.add(outcome)
     if (outcome.failure !== undefined) console.log(reportOf(outcome))
   }
-  await runAll(seedsFrom(first, count, more), { workers, onOutcome, ...(fault && { fault }) })
+  await runAll(seedsFrom(first, count, more), { workers, onOutcome, setup: { fault, forks: values.forks } })
   clearInterval(reporting)
   console.log(tally.text)
   return tally.failed === 0 ? 0 : 1
@@ -85,6 +86,7 @@ function reportOf({ seed, failure, without, story }: Outcome): string {
   const parts = [
     `seed ${seed}`,
     ...(fault === undefined ? [] : [`fault ${fault}`]),
+    ...(values.forks ? ['forks'] : []),
     ...(without === '' ? [] : [`without ${without}`]),
   ]
   const command = `npm run sim -- ${parts.map((part) => `--${part}`).join(' ')}`
@@ -109,7 +111,7 @@ async function findFaults(): Promise<number> {
 }
 
 async function firstSeedOf(name: Fault): Promise<Outcome | undefined> {
-  const thread = new SimThread(name)
+  const thread = new SimThread({ fault: name, forks: values.forks })
   try {
     for (let seed = first; seed < first + FAULT_SEEDS; seed++) {
       const outcome = await thread.run({ ...PLAIN_TASK, seed })

@@ -4,7 +4,6 @@
  */
 import { readFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
-import { fileURLToPath } from 'node:url'
 
 interface Mutant {
   readonly file: string
@@ -169,17 +168,29 @@ export function isMutant(name: string): name is MutantName {
   return name in MUTANTS
 }
 
+/** How often the text of a mutant stands in its file; once, if the mutant is up to date. */
+export function placesOf(name: MutantName): number {
+  return sourceOf(name).split(MUTANTS[name].text).length - 1
+}
+
+function sourceOf(name: MutantName): string {
+  return readFileSync(urlOf(name), 'utf8')
+}
+
+function urlOf(name: MutantName): URL {
+  return new URL(`../src/${MUTANTS[name].file}`, import.meta.url)
+}
+
 /** Makes the mistake in what this thread imports from now on. Throws if the sources do not hold its text once. */
 export function mutate(name: MutantName): void {
   const { file, text, becomes } = MUTANTS[name]
-  const url = new URL(`../src/${file}`, import.meta.url)
-  const source = readFileSync(fileURLToPath(url), 'utf8')
-  const places = source.split(text).length - 1
-  if (places !== 1) throw new Error(`${name}: its text stands in src/${file} ${places} times; see sim/mutants.ts`)
+  if (placesOf(name) !== 1) throw new Error(`${name}: src/${file} does not hold its text once; see sim/mutants.ts`)
+  const url = urlOf(name).href
+  const source = sourceOf(name).replace(text, () => becomes)
   registerHooks({
     load(loaded, context, next) {
       const module = next(loaded, context)
-      return loaded === url.href ? { ...module, source: source.replace(text, () => becomes) } : module
+      return loaded === url ? { ...module, source } : module
     },
   })
 }

@@ -1,7 +1,6 @@
 import { cutText, parseCut } from './cut.ts'
-import type { Fault } from './faults.ts'
 import { EngineJudge } from './judge.ts'
-import type { Outcome, Task } from './pool.ts'
+import type { Outcome, Task, WorkerSetup } from './pool.ts'
 import { run, type RunOptions, type RunResult } from './run.ts'
 import { shrink } from './shrink.ts'
 
@@ -9,10 +8,10 @@ import { shrink } from './shrink.ts'
 const FIRST_LINES = 10
 const LAST_LINES = 70
 
-/** What runs networks with a fault, or none. */
-export function performer(fault: Fault | undefined): (task: Task) => Promise<Outcome> {
+/** What runs networks, all with the same setup. */
+export function performer({ fault, forks }: WorkerSetup): (task: Task) => Promise<Outcome> {
   const engine = new EngineJudge()
-  return (task) => perform(task, { fault, engine })
+  return (task) => perform(task, { fault, forks, engine })
 }
 
 /** Runs a network; if it fails, finds a smaller one that fails alike, as far as the task has time for it. */

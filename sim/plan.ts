@@ -21,6 +21,10 @@ export interface PlannedHost {
   readonly guest: PrivateKey
   /** When it starts first. */
   readonly startMs: number
+  /** What a write to its disk may take that is to survive a power loss, in ms. */
+  readonly syncMs: number
+  /** How often it asks its peers what they have. */
+  readonly pullIntervalMs: number
   /** Records of a log that it asks for at once. */
   readonly pullRecords: number
   /** Collections that it registers when a step says so, or after the trouble. */
@@ -62,6 +66,7 @@ export function makePlan(random: SeededRandom): Plan {
   const count = random.chance(0.75) ? random.between(2, 4) : random.between(5, MAX_HOSTS)
   const hasRelay = count > 2 && random.chance(0.3)
   const gossips = random.chance(0.3)
+  const pullsOften = random.chance(0.3)
   const troubleMs = random.between(10_000, 90_000)
   const isCalm = random.chance(0.2)
   const threads = Array.from({ length: random.between(1, 3) }, (_, index) => makeThread(index + 1, random))
@@ -76,6 +81,8 @@ export function makePlan(random: SeededRandom): Plan {
       isRelay: hasRelay && index === 1,
       gossips: gossips && random.chance(0.8),
       startMs: isLast && random.chance(0.5) ? random.between(troubleMs / 2, troubleMs) : index * random.between(0, 500),
+      syncMs: random.chance(0.3) ? 800 : 15,
+      pullIntervalMs: pullsOften ? 1_000 : 10_000,
       pullRecords: random.pick([2, 20, 10_000]),
       registersLate: random.chance(0.2) ? ['Pears', 'Plums'] : [],
     }

@@ -5,6 +5,8 @@ import type { Fault } from './faults.ts'
 /** What a worker is started with. */
 export interface WorkerSetup {
   readonly fault: Fault | undefined
+  /** See `RunOptions`. */
+  readonly forks: boolean
 }
 
 export interface Task {
@@ -36,9 +38,9 @@ export const PLAIN_TASK: Omit<Task, 'seed'> = { without: '', shrinkMs: 0, lines:
 export class SimThread {
   readonly #worker: Worker
 
-  constructor(fault?: Fault) {
+  constructor({ fault, forks = false }: { fault?: Fault | undefined; forks?: boolean } = {}) {
     this.#worker = new Worker(new URL('./worker.ts', import.meta.url), {
-      workerData: { fault } satisfies WorkerSetup,
+      workerData: { fault, forks } satisfies WorkerSetup,
       // Those of a test runner are not for it.
       execArgv: [],
     })
@@ -71,10 +73,14 @@ export class SimThread {
 /** Runs tasks on some threads side by side, as long as there are any. */
 export async function runAll(
   tasks: Iterator<Task, undefined>,
-  { workers, fault, onOutcome }: { workers: number; fault?: Fault; onOutcome: (outcome: Outcome) => void },
+  {
+    workers,
+    setup,
+    onOutcome,
+  }: { workers: number; setup?: Partial<WorkerSetup>; onOutcome: (outcome: Outcome) => void },
 ): Promise<void> {
   const lanes = Array.from({ length: workers }, async () => {
-    const thread = new SimThread(fault)
+    const thread = new SimThread(setup)
     try {
       for (let next = tasks.next(); next.done !== true; next = tasks.next()) onOutcome(await thread.run(next.value))
     } finally {

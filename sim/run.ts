@@ -1,5 +1,5 @@
 import { checkAll, differenceOf } from './check.ts'
-import { type Cut, cutPlan, NOTHING_CUT } from './cut.ts'
+import { type Cut, cutPlan, NOTHING_CUT, withoutForks } from './cut.ts'
 import type { Fault } from './faults.ts'
 import { SimHost } from './host.ts'
 import type { EngineJudge } from './judge.ts'
@@ -16,6 +16,8 @@ export interface RunOptions {
   readonly fault?: Fault | undefined
   /** Parts of the plan that are left out. */
   readonly cut?: Cut
+  /** Disks are replaced by older copies, so that hosts may write two records after one. Default false. */
+  readonly forks?: boolean
   /** Judges where the plan asks for an engine; may be used for many runs. */
   readonly engine: EngineJudge
 }
@@ -41,12 +43,16 @@ const LATER_MS = 120_000
 const MAX_STEPS = 1_000_000
 
 /** One network of hosts, from its beginning until its hosts agree. */
-export async function run(seed: number, { fault, engine, cut = NOTHING_CUT }: RunOptions): Promise<RunResult> {
+export async function run(
+  seed: number,
+  { fault, engine, cut = NOTHING_CUT, forks = false }: RunOptions,
+): Promise<RunResult> {
   const random = new SeededRandom(String(seed))
   const scheduler = new Scheduler(random.fork('scheduler'))
   const network = new SimNetwork(scheduler, random.fork('network'))
   const hosts: SimHost[] = []
-  const plan = cutPlan(makePlan(random.fork('plan')), cut)
+  const whole = cutPlan(makePlan(random.fork('plan')), cut)
+  const plan = forks ? whole : withoutForks(whole)
   const judging = { fault, engine: plan.judgesInEngine ? engine : undefined }
   const world: World = { plan, random, scheduler, network, hosts, ...judging, trouble: true, failures: [] }
   for (const planned of plan.hosts) hosts.push(new SimHost(planned, world))

@@ -14,8 +14,11 @@ export function scheduleSteps(world: World, work: Work): void {
       if (host.isDown) host.start()
     })
     host.disk.onWrite = () => {
-      if (!world.trouble || !random.chance(plan.writeCrashes)) return
-      endHost(world, host, { how: ending(random), backMs: random.between(50, 20_000) })
+      // Where something can be lost, crashes tell more.
+      const isRelaxed = host.planned.durability === 'relaxed'
+      if (!world.trouble || !random.chance(isRelaxed ? 3 * plan.writeCrashes : plan.writeCrashes)) return
+      const delayMs = random.chance(0.5) ? 0 : random.between(0, host.planned.syncMs)
+      endHost(world, host, { how: ending(random), backMs: random.between(50, 20_000), delayMs })
     }
   }
   for (const step of plan.steps) {
@@ -87,8 +90,15 @@ function cutOff(
   })
 }
 
+interface End {
+  readonly how: Ending
+  readonly backMs: number
+  /** Time until the host ends. Default 0: within the write under way, if there is one. */
+  readonly delayMs?: number
+}
+
 /** Ends a host, and starts it again later. */
-function endHost(world: World, host: SimHost, { how, backMs }: { how: Ending; backMs: number }): void {
+function endHost(world: World, host: SimHost, { how, backMs, delayMs = 0 }: End): void {
   const { plan, scheduler } = world
   if (host.isDown) return
   if (how === 'stop') {
@@ -99,25 +109,29 @@ function endHost(world: World, host: SimHost, { how, backMs }: { how: Ending; ba
     })
   } else {
     // Not within the step that asked: the host goes on until it waits.
-    scheduler.after(0, `${host.name} crashes`, () => host.crash(how))
+    scheduler.after(delayMs, `${host.name} crashes`, () => host.crash(how))
   }
-  scheduler.after(backMs, `${host.name} is started again`, () => {
+  scheduler.after(delayMs + backMs, `${host.name} is started again`, () => {
     if (host.isDown) host.start()
   })
 }
 
 /** Ends a host, replaces its disk by a copy from before its last writes, and starts it again later. */
 function restore(world: World, work: Work, what: Restoring): void {
-  const { host, writes, backMs, aloneMs } = what
+  const { host, backMs } = what
   if (host.isDown) return
   endHost(world, host, { how: 'process', backMs })
-  world.scheduler.after(1, `the disk of ${host.name} is replaced`, () => {
-    if (!host.isDown) return
-    const kept = host.restore(writes)
-    world.scheduler.tell(`${host.name}  gets an older copy of its disk, without the last ${writes} writes`)
-    work.restored(host, kept)
-    if (aloneMs > 0) cutOff(world, [host], { forMs: backMs + aloneMs, oneWay: false })
-  })
+  world.scheduler.after(1, `the disk of ${host.name} is replaced`, () => void replaceDisk(world, work, what))
+}
+
+async function replaceDisk(world: World, work: Work, { host, writes, backMs, aloneMs }: Restoring): Promise<void> {
+  if (!host.isDown) return
+  const written = host.disk.length
+  const kept = await host.restore(writes)
+  if (kept === written) return
+  world.scheduler.tell(`${host.name}  gets an older copy of its disk, without the last ${written - kept} writes`)
+  work.restored(host, kept)
+  if (aloneMs > 0) cutOff(world, [host], { forMs: backMs + aloneMs, oneWay: false })
 }
 
 interface Restoring {

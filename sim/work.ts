@@ -38,8 +38,8 @@ const REFUSALS: readonly ErrorCode[] = [
   'CLOSED',
 ]
 
-/** With relaxed durability, an acknowledged write is on disk after this time at the latest. */
-const RELAXED_MS = 1_000
+/** With relaxed durability, an acknowledged write is on disk after this time at the latest, on a disk that is slow. */
+const RELAXED_MS = 3_000
 
 /** The clients of all hosts, and what they heard. */
 export class Work {
