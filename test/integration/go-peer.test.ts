@@ -404,7 +404,7 @@ describe('a go-threads host', () => {
     const second = await peer.join(await addressOf(other.database), (await other.database.info()).key)
     await peer.writeAndPush(other.database.id, [create('theirs')])
     await expect.poll(() => other.notes.has(['theirs']), PATIENCE).toBe(true)
-    peer.script.hangs = (id) => id === thread.id
+    peer.script.hangs = (id) => thread.logs.has(id)
     await peer.writeAndPush(database.id, [create('theirs')])
     await expect
       .poll(() => peer.requests('getRecords').some(({ threadId }) => threadId === thread.id), PATIENCE)

@@ -1,6 +1,6 @@
 /** What a go-threads host answers to the calls of its peers. */
 import { equalBytes } from '../../src/core/bytes.ts'
-import type { PeerId } from '../../src/core/peer-id.ts'
+import type { LogId, PeerId } from '../../src/core/peer-id.ts'
 import type { ThreadId } from '../../src/core/thread-id.ts'
 import type { ThreadRequest } from '../../src/net/protocol/messages.ts'
 import type { MethodName, ReplyOf, RequestOf } from '../../src/net/protocol/methods.ts'
@@ -24,8 +24,8 @@ export interface GoScript {
   hashOfNothing: boolean
   /** Bytes of the largest reply that comes in time. */
   bytesInTime: number
-  /** Whether GetRecords waits for a block that nobody has: after a record that could not be applied, until the deadline. */
-  hangs: (threadId: ThreadId) => boolean
+  /** Logs of which GetRecords waits for a block that nobody has: after a record that could not be applied. */
+  hangs: (logId: LogId) => boolean
 }
 
 export const GO_SCRIPT: GoScript = {
@@ -110,8 +110,9 @@ export class GoService {
   async #getRecords(request: RequestOf<'getRecords'>): Promise<ReplyOf<'getRecords'>> {
     const { script } = this.#components
     const thread = this.#checkServiceKey(request)
-    if (script.hangs(thread.id)) await new Promise(() => {})
-    return { logs: thread.newest(request.logs, script.pullLimit), unreadable: 0 }
+    const logs = thread.newest(request.logs, script.pullLimit)
+    if (logs.some(({ logId }) => script.hangs(logId))) await new Promise(() => {})
+    return { logs, unreadable: 0 }
   }
 
   async #pushRecord({ threadId, logId, record, counter }: RequestOf<'pushRecord'>): Promise<ReplyOf<'pushRecord'>> {

@@ -9,7 +9,7 @@ import type { BlockSource } from '../../src/net/protocol/block-source.ts'
 import type { PeerClient } from '../../src/net/protocol/client.ts'
 import { createHandlers, type Handlers } from '../../src/net/protocol/handlers/handlers.ts'
 import { type Method, type MethodName, methods, type ReplyOf, type RequestOf } from '../../src/net/protocol/methods.ts'
-import { PeerRefusal, statusOf } from '../../src/net/protocol/status.ts'
+import { PeerRefusal, Status, statusOf } from '../../src/net/protocol/status.ts'
 import { HostReplication, type ReplicationOptions } from '../../src/net/replication/replication.ts'
 import { unlessAborted } from '../../src/util/unless-aborted.ts'
 import { FakeReplica } from './fake-replica.ts'
@@ -104,6 +104,9 @@ export class PeerLinks {
     } catch (error) {
       const status = statusOf(error)
       if (status === undefined) throw error
+      if (status.code === Status.deadlineExceeded) {
+        throw new ThreadsError('PEER_UNREACHABLE', 'the peer is too slow', { cause: status })
+      }
       throw new PeerRefusal(status.code, status.message)
     }
   }

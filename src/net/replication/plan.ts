@@ -40,16 +40,16 @@ export function planRequest(logs: readonly PeerLog[], scope: Scope, skip: Readon
 
 /**
  * Smaller scopes to ask for, in turn, after the reply to this one was too large to be read: half of the logs each, then
- * half of the records. None if it cannot be made smaller.
+ * the `share`th part of the records. None if it cannot be made smaller.
  */
-export function splitScope(scope: Scope, logs: readonly LogId[]): Scope[] {
+export function splitScope(scope: Scope, logs: readonly LogId[], share = 2): Scope[] {
   const asked = logs.filter((id) => scope.only?.has(id) !== false)
   if (asked.length > 1) {
     const half = Math.ceil(asked.length / 2)
     const parts = [asked.slice(0, half), asked.slice(half)]
     return parts.map((only) => ({ ...scope, only: new Set(only) }))
   }
-  return scope.limit > 1 ? [{ only: new Set(asked), limit: Math.floor(scope.limit / 2) }] : []
+  return scope.limit > 1 ? [{ only: new Set(asked), limit: Math.max(1, Math.floor(scope.limit / share)) }] : []
 }
 
 export interface ReplyPlan {

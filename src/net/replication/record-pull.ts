@@ -1,5 +1,5 @@
 import type { Clock } from '../../core/clock.ts'
-import { type ErrorCode, ThreadsError } from '../../core/errors.ts'
+import { type ErrorCode, hasCode, ThreadsError } from '../../core/errors.ts'
 import type { Logger } from '../../core/logger.ts'
 import type { LogId, PeerId } from '../../core/peer-id.ts'
 import type { ThreadId } from '../../core/thread-id.ts'
@@ -7,7 +7,7 @@ import { openRecord } from '../../core/record.ts'
 import type { BlockSource } from '../protocol/block-source.ts'
 import type { PeerClient } from '../protocol/client.ts'
 import type { GetRecordsReply, LogRecords } from '../protocol/messages.ts'
-import { PeerRefusal, Status } from '../protocol/status.ts'
+import { PeerRefusal, Status, StatusError } from '../protocol/status.ts'
 import type { PeerLog, Receipt, Replica } from '../replica.ts'
 import { walkLog } from './log-walk.ts'
 import type { PeerBook } from './peer-book.ts'
@@ -15,6 +15,11 @@ import { freshLogs, planGap, planReply, planRequest, type Scope, splitScope } fr
 
 /** Calls in a row that bring nothing, before a pull gives up for now. */
 const MAX_FRUITLESS = 100
+
+/** Calls of a pull that may end without an answer in time, 10 s each. */
+const MAX_LATE = 20
+/** Of a log that does not come in time, one record in so many is asked for. */
+const LATE_SHARE = 4
 
 /** Failures that say something about what a peer sent, not about this host. */
 const PEER_FAULTS: ReadonlySet<ErrorCode> = new Set([
@@ -51,6 +56,7 @@ export class RecordPull {
   readonly #target: PullTarget & { readonly serviceKey: Uint8Array }
   /** Logs of which nothing more is asked in this pull. */
   readonly #skip: Set<LogId>
+  #late = 0
 
   constructor(components: PullComponents, target: PullTarget & { readonly serviceKey: Uint8Array }) {
     const { peer, threadId } = target
@@ -67,8 +73,8 @@ export class RecordPull {
     for (let scope = scopes.pop(); scope !== undefined && fruitless < MAX_FRUITLESS; scope = scopes.pop()) {
       if (isTurnOver()) return fruitful
       const reply = await this.#ask(scope)
-      if (reply === 'too-large') {
-        scopes.push(...(await this.#smaller(scope)))
+      if (reply instanceof ThreadsError) {
+        scopes.push(...(await this.#smaller(scope, reply)))
         fruitless++
         continue
       }
@@ -81,30 +87,41 @@ export class RecordPull {
     return false
   }
 
-  async #ask(scope: Scope): Promise<GetRecordsReply | 'too-large'> {
+  /** Answers why there is no reply if a smaller one may come. */
+  async #ask(scope: Scope): Promise<GetRecordsReply | ThreadsError> {
     const { client, replica, signal } = this.#components
     const { peer, threadId, serviceKey } = this.#target
     const logs = planRequest(replica.logs(threadId), scope, this.#skip)
     try {
       return await client.call(peer, 'getRecords', { threadId, serviceKey, logs }, { signal })
     } catch (error) {
-      if (error instanceof PeerRefusal && error.status === Status.resourceExhausted) return 'too-large'
+      if (error instanceof PeerRefusal && error.status === Status.resourceExhausted) return error
+      if (isLate(error) && this.#late++ < MAX_LATE) return error
       throw error
     }
   }
 
-  /** go-threads counts records, not bytes. Logs that are not known here cannot be left out, so they are fetched first. */
-  async #smaller(scope: Scope): Promise<Scope[]> {
-    const { client, replica, signal, logger } = this.#components
+  /**
+   * go-threads counts records, not bytes, and never answers while it waits for a block of one log. Logs that are not known
+   * here cannot be left out, so they are fetched first.
+   */
+  async #smaller(scope: Scope, cause: ThreadsError): Promise<Scope[]> {
+    const { book, client, replica, signal, logger } = this.#components
     const { peer, threadId, serviceKey } = this.#target
     if (scope.only === undefined) {
       const { logs } = await client.call(peer, 'getLogs', { threadId, serviceKey }, { signal })
       await addLogs(this.#components, this.#target, freshLogs(replica.logs(threadId), logs))
     }
     const asked = logIds(replica.logs(threadId)).filter((id) => !this.#skip.has(id))
-    const smaller = splitScope(scope, asked)
-    if (smaller.length === 0) logger.warn({ peer, thread: threadId }, 'a peer has a record too large to be pulled')
-    return smaller
+    const smaller = splitScope(scope, asked, isLate(cause) ? LATE_SHARE : 2)
+    if (smaller.length > 0) return smaller
+    const reason = cause.message
+    for (const logId of asked.filter((id) => scope.only?.has(id) !== false)) {
+      this.#skip.add(logId)
+      book.stalled({ peer, threadId, logId }, 'fault', cause)
+      logger.warn({ peer, thread: threadId, log: logId, reason }, 'a peer has a record that cannot be pulled')
+    }
+    return []
   }
 
   /** Takes a reply. Answers whether something came, and what to ask for to close gaps. */
@@ -214,6 +231,12 @@ export async function addLogs(components: PullComponents, target: PullTarget, lo
       'a peer sent a log that is not valid',
     )
   }
+}
+
+/** The peer is there, but the answer did not come in time. */
+function isLate(error: unknown): error is ThreadsError {
+  if (!hasCode(error, 'PEER_UNREACHABLE')) return false
+  return error.cause instanceof StatusError && error.cause.code === Status.deadlineExceeded
 }
 
 function isPeerFault(error: unknown): error is ThreadsError {

@@ -346,6 +346,49 @@ describe('a pull', () => {
     for (const logId of [logs.a, ...others]) expect(b.replica.counter(threadId, logId)).toBe(4)
   })
 
+  it('asks for less when a reply takes too long', async () => {
+    const { links, a, b, threadId, logs } = pair()
+    for (let count = 0; count < 50; count++) a.replica.append(threadId, logs.a)
+    await b.replica.addLogs(threadId, a.replica.logs(threadId))
+    const { getRecords } = links.handlersOf(a)
+    links.answer(a, {
+      getRecords: async (request, caller) => {
+        const asked = request.logs.find(({ logId }) => logId === logs.a)
+        const records = Math.min(asked?.limit ?? 0, 50 - (asked?.counter ?? 0))
+        if (records > 10) throw new StatusError(Status.deadlineExceeded, 'too slow')
+        return getRecords(request, caller)
+      },
+    })
+    await b.replication.pullThread(threadId)
+    expect(b.replica.counter(threadId, logs.a)).toBe(50)
+    expect(links.callsOf('getRecords', a).length).toBeLessThan(20)
+  })
+
+  it('asks for all logs but the one that a peer never answers for', async () => {
+    const { links, a, b, threadId, logs } = pair()
+    const others = Array.from({ length: 4 }, () => a.replica.addOwnLog(threadId))
+    for (const logId of [logs.a, ...others]) for (let count = 0; count < 4; count++) a.replica.append(threadId, logId)
+    await b.replica.addLogs(threadId, a.replica.logs(threadId))
+    const { getRecords } = links.handlersOf(a)
+    links.answer(a, {
+      getRecords: async (request, caller) => {
+        const asked = request.logs.filter(({ limit }) => limit > 0).map(({ logId }) => logId)
+        if (asked.includes(logs.a)) throw new StatusError(Status.deadlineExceeded, 'too slow')
+        return getRecords(request, caller)
+      },
+    })
+    await b.replication.pullThread(threadId)
+    for (const logId of others) expect(b.replica.counter(threadId, logId)).toBe(4)
+    expect(b.replication.syncStatus()).toMatchObject([
+      { failure: undefined, stalls: [{ logId: logs.a, kind: 'fault' }] },
+    ])
+    const calls = links.callsOf('getRecords', a).length
+    expect(calls).toBeLessThan(20)
+    // It is left out for some time.
+    await b.replication.pullThread(threadId)
+    expect(links.callsOf('getRecords', a).length).toBe(calls + 1)
+  })
+
   it('asked for while one is under way brings what came meanwhile', async () => {
     const { links, a, b, threadId, logs } = pair()
     await introduce(a, b, threadId)
