@@ -6,6 +6,7 @@ import { PrivateKey } from '@textile/crypto'
 import { ThreadID } from '@textile/threads-id'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { APIDefinition as NetDefinition } from '../../src/api/gen/threadsnet.ts'
+import { addressToBytes, parseAddress } from '../../src/core/address.ts'
 import { encode } from '../../src/core/cbor.ts'
 import { randomBytes } from '../../src/core/crypto.ts'
 import { newThreadId, threadIdToBytes } from '../../src/core/thread-id.ts'
@@ -114,6 +115,17 @@ describe('migrate', () => {
     expect(exit.code).toBe(1)
     await freshClient.updateCollection(id, { name: 'Animal', schema })
     expect((await migrate('-check')).code).toBe(0)
+  })
+
+  it('joins a database of which the new daemon is a replicator', async () => {
+    const id = await newZoo('kept', 3)
+    using transport = grpcTransport(old.grpcAddress)
+    const net = new ServiceClient(transport, NetDefinition)
+    const addr = addressToBytes(parseAddress(fresh.hostAddress))
+    await net.unary(NetDefinition.methods.addReplicator, { threadID: id.toBytes(), addr })
+    const exit = await migrate()
+    expect(rowOf(exit, id)).toEqual(['kept', '1', '3', 'same'])
+    expect(await freshClient.find(id, 'Animal', {})).toEqual(await oldClient.find(id, 'Animal', {}))
   })
 
   it('brings threads that are no databases, if they are named', async () => {
