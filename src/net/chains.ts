@@ -61,15 +61,22 @@ export function partsTo({ logs }: Logs, { log, counter }: Place): Place[] {
   return parts.toReversed()
 }
 
-/** Counter of the last record that is, or is before, both places; 0 if there is none. */
-export function lastCommon(thread: Logs, a: Place, b: Place): number {
-  const [ofA, ofB] = [partsTo(thread, a), partsTo(thread, b)]
-  let common = 0
-  for (const [index, part] of ofA.entries()) {
-    const other = ofB[index]
-    if (other?.log.number !== part.log.number) break
-    common = Math.min(part.counter, other.counter)
-    if (part.counter !== other.counter) break
+/** By row, the last of its records that somebody holds who holds these records and all before them. */
+export function heldRows(thread: Logs, places: readonly Place[]): Map<number, number> {
+  const held = new Map<number, number>()
+  for (const place of places) {
+    for (const { log, counter } of partsTo(thread, place)) {
+      held.set(log.number, Math.max(counter, held.get(log.number) ?? 0))
+    }
   }
-  return common
+  return held
+}
+
+/** Counter of the last record of a chain that is held; 0 if none is. */
+export function heldUntil(thread: Logs, held: ReadonlyMap<number, number>, { log, counter }: Place): number {
+  for (const part of partsTo(thread, { log, counter }).toReversed()) {
+    const until = held.get(part.log.number)
+    if (until !== undefined) return Math.min(until, part.counter)
+  }
+  return 0
 }

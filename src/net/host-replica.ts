@@ -1,4 +1,6 @@
 import type { CID } from 'multiformats/cid'
+import { attestHead } from '../core/attestation.ts'
+import { cidOf } from '../core/cbor.ts'
 import { addressesEdge, headsEdge } from '../core/edge.ts'
 import { hasCode, type ThreadsError } from '../core/errors.ts'
 import type { LogId, PeerId } from '../core/peer-id.ts'
@@ -7,13 +9,14 @@ import type { SymmetricKey } from '../core/symmetric.ts'
 import type { ThreadId } from '../core/thread-id.ts'
 import type { Journal } from '../store/journal.ts'
 import { recordBytes } from './append.ts'
-import { mainChains } from './chains.ts'
+import type { ChainKey } from './chain-key.ts'
+import { baseOf, branchesByLog, heldRows, heldUntil, mainChains, partsTo, type Place } from './chains.ts'
 import { mergeLog } from './merge-log.ts'
 import { storeNewThread } from './new-thread.ts'
 import type { ResolvedNetOptions } from './options.ts'
 import type { Receiver } from './receive.ts'
 import { checkStored, type RecordReader } from './record-reader.ts'
-import type { Edges, PeerLog, Receipt, ReceivedRun, Replica, ThreadWatcher } from './replica.ts'
+import type { ChainStatus, Edges, PeerLog, Receipt, ReceivedRun, Replica, ThreadWatcher } from './replica.ts'
 import type { LogState, ThreadState } from './rows.ts'
 import type { ThreadEntry } from './thread-entry.ts'
 import type { Threads } from './threads.ts'
@@ -23,6 +26,8 @@ import type { Writer } from './writer.ts'
 /** Peers known over restarts to belong to a thread, besides those that its logs name. */
 const MAX_FOLLOWERS = 100
 
+/** Records that one request names to find where chains part. */
+const MAX_WAYMARKS = 200
 /** Records checked before other work of the process gets its turn. */
 const CHECKED_AT_ONCE = 128
 
@@ -42,6 +47,9 @@ export class HostReplica implements Replica {
   readonly #options: ResolvedNetOptions
   readonly #quota: UnsolicitedQuota
   readonly #edges = new WeakMap<ThreadState, Edges>()
+  readonly #branches = new WeakMap<ThreadState, ReadonlyMap<LogId, readonly LogState[]>>()
+  /** Made here, by head. */
+  readonly #attestations = new WeakMap<CID, Uint8Array>()
 
   constructor(components: HostReplicaComponents, options: ResolvedNetOptions) {
     this.hostId = components.hostId
@@ -80,12 +88,14 @@ export class HostReplica implements Replica {
     if (state === undefined) return { addresses: 0n, heads: 0n }
     const known = this.#edges.get(state)
     if (known !== undefined) return known
-    const logs = mainChains(state)
+    const logs = [...state.logs.values()]
     const addresses = addressesEdge(logs.flatMap((log) => log.addresses.map((address) => ({ logId: log.id, address }))))
-    const heads = headsEdge(
-      logs.flatMap((log) => (log.head.cid === undefined ? [] : [{ logId: log.id, head: log.head.cid }])),
-    )
-    const edges = { addresses, heads: addresses === 0n ? 0n : heads }
+    const edgeOver = (chains: readonly LogState[]): bigint =>
+      headsEdge(chains.flatMap(({ id, head }) => (head.cid === undefined ? [] : [{ logId: id, head: head.cid }])))
+    const edges =
+      addresses === 0n
+        ? { addresses, heads: 0n, chains: 0n }
+        : { addresses, heads: edgeOver(mainChains(state)), chains: edgeOver(logs) }
     this.#edges.set(state, edges)
     return edges
   }
@@ -99,27 +109,121 @@ export class HostReplica implements Replica {
     const state = this.#get(threadId)
     const head = state.logs.get(logId)?.head
     if (head?.cid?.equals(cid) === true) return head.counter
+    return (await this.#placeOf(state, logId, cid))?.counter
+  }
+
+  branchHeads(threadId: ThreadId): ReadonlyMap<LogId, readonly CID[]> {
+    const branches = this.#branchesOf(this.#get(threadId))
+    return new Map([...branches].map(([id, chains]) => [id, chains.flatMap(({ head }) => head.cid ?? [])]))
+  }
+
+  attested(threadId: ThreadId, log: PeerLog): PeerLog {
+    const held = this.#get(threadId).logs.get(log.id)
+    const { head, counter } = log
+    if (log.attestation !== undefined || head === undefined || held?.head.cid?.equals(head) !== true) return log
+    // A log whose key came from elsewhere may hold what somebody else made, until it was pulled.
+    if (held.privateKey === undefined || held.unpulled) return log
+    let attestation = this.#attestations.get(held.head.cid)
+    if (attestation === undefined) {
+      attestation = attestHead(held.privateKey, { threadId, logId: log.id, counter, head })
+      this.#attestations.set(held.head.cid, attestation)
+    }
+    return { ...log, attestation }
+  }
+
+  async waymarks(threadId: ThreadId, logId: LogId): Promise<CID[]> {
+    const state = this.#get(threadId)
+    const marks: CID[] = []
+    for (const log of this.#chainsOf(state, logId)) {
+      const base = baseOf(log)
+      for (let step = 1; log.head.counter - step > base && marks.length < MAX_WAYMARKS; step *= 2) {
+        const [blocks] = await this.#components.records.blocksAfter(state.number, log.number, {
+          counter: log.head.counter - step - 1,
+          maxRecords: 1,
+          maxBytes: 1,
+        })
+        if (blocks !== undefined) marks.push(cidOf(blocks.recordNode))
+      }
+    }
+    return marks
+  }
+
+  async chains(threadId: ThreadId, logId: LogId, held: readonly CID[]): Promise<ChainStatus[]> {
+    const state = this.#get(threadId)
+    const places: Place[] = []
+    for (const cid of held) {
+      const place = await this.#placeOf(state, logId, cid)
+      if (place !== undefined) places.push(place)
+    }
+    const rows = heldRows(state, places)
+    return this.#chainsOf(state, logId).flatMap((log) => {
+      const { chain, head, attestation } = log
+      const { cid, counter } = head
+      if (cid === undefined) return []
+      const after = places.length === 0 ? undefined : heldUntil(state, rows, { log, counter })
+      return [{ chain, head: cid, counter, attestation, after }]
+    })
+  }
+
+  /** All chains of a log, the main one first. */
+  #chainsOf(state: ThreadState, id: LogId): readonly LogState[] {
+    const main = state.logs.get(id)
+    return main === undefined ? [] : [main, ...(this.#branchesOf(state).get(id) ?? [])]
+  }
+
+  #branchesOf(state: ThreadState): ReadonlyMap<LogId, readonly LogState[]> {
+    let branches = this.#branches.get(state)
+    if (branches === undefined) {
+      branches = branchesByLog(state)
+      this.#branches.set(state, branches)
+    }
+    return branches
+  }
+
+  /** A record that peers may be told of. */
+  async #placeOf(state: ThreadState, logId: LogId, cid: CID): Promise<Place | undefined> {
+    for (const log of this.#chainsOf(state, logId)) {
+      if (log.head.cid?.equals(cid) === true) return { log, counter: log.head.counter }
+    }
     const found = await this.#components.records.find(state, cid)
-    return found?.log.id === logId && found.counter <= (head?.counter ?? 0) ? found.counter : undefined
+    return found?.log.id === logId && found.counter <= found.log.head.counter ? found : undefined
   }
 
   async recordsAfter(
     threadId: ThreadId,
-    logId: LogId,
+    chain: ChainKey,
     options: { counter: number; maxRecords: number; maxBytes: number },
   ): Promise<RecordBlocks[]> {
     const state = this.#get(threadId)
-    const log = state.logs.get(logId)
+    const log = state.logs.get(chain)
     if (log === undefined) return []
+    const found: RecordBlocks[] = []
+    let { counter, maxBytes } = options
     // A record may be readable before it is announced: nothing past the head that is told.
-    const maxRecords = Math.min(options.maxRecords, log.head.counter - options.counter)
-    if (maxRecords <= 0) return []
+    for (const part of partsTo(state, { log, counter: log.head.counter })) {
+      const maxRecords = Math.min(options.maxRecords - found.length, part.counter - counter)
+      if (maxRecords <= 0 || (found.length > 0 && maxBytes <= 0)) continue
+      const blocks = await this.#intactAfter(state, part.log, { counter, maxRecords, maxBytes })
+      found.push(...blocks)
+      if (blocks.length < maxRecords) break
+      counter = part.counter
+      for (const each of blocks) maxBytes -= recordBytes(each)
+    }
+    return found
+  }
+
+  /** Records of one row that directly follow each other, up to the first that is not what was stored. */
+  async #intactAfter(
+    state: ThreadState,
+    log: LogState,
+    page: { counter: number; maxRecords: number; maxBytes: number },
+  ): Promise<RecordBlocks[]> {
     try {
-      const blocks = await this.#components.records.blocksAfter(state.number, log.number, { ...options, maxRecords })
-      return await this.#intact(state, log, { blocks, counter: options.counter })
+      const blocks = await this.#components.records.blocksAfter(state.number, log.number, page)
+      return await this.#intact(state, log, { blocks, counter: page.counter })
     } catch (error) {
       if (!hasCode(error, 'STORE_CORRUPT')) throw error
-      this.#damaged(threadId, error)
+      this.#damaged(state.id, error)
       return []
     }
   }
@@ -233,5 +337,6 @@ function peerLog(log: LogState): PeerLog {
     addresses: log.addresses,
     head: log.head.cid,
     counter: log.head.counter,
+    attestation: log.attestation,
   }
 }

@@ -5,6 +5,7 @@ import type { LogId, PeerId } from '../core/peer-id.ts'
 import type { RecordBlocks } from '../core/record.ts'
 import type { SymmetricKey } from '../core/symmetric.ts'
 import type { ThreadId } from '../core/thread-id.ts'
+import type { ChainKey } from './chain-key.ts'
 
 /** A log as hosts tell each other of it. Claims of a peer are hints until the records are here. */
 export interface PeerLog {
@@ -28,6 +29,18 @@ export interface Attestation {
 export interface Edges {
   readonly addresses: bigint
   readonly heads: bigint
+  /** Over the heads of all chains of all logs; absent from peers that hold one chain of each log. */
+  readonly chains?: bigint | undefined
+}
+
+/** A chain of a log that somebody lacks records of. */
+export interface ChainStatus {
+  readonly chain: ChainKey
+  readonly head: CID
+  readonly counter: number
+  readonly attestation: Uint8Array | undefined
+  /** Up to this counter its records are held; `undefined` if none of what is held is here. */
+  readonly after: number | undefined
 }
 
 export interface ReceivedRun {
@@ -76,12 +89,20 @@ export interface Replica {
   edges(threadId: ThreadId): Edges
   /** Peers named in the addresses of the thread's logs, without this host. */
   peers(threadId: ThreadId): PeerId[]
+  /** Heads of the branches of logs that were continued in several ways. */
+  branchHeads(threadId: ThreadId): ReadonlyMap<LogId, readonly CID[]>
+  /** The log with an attestation of its head, which is made if this host writes the log. */
+  attested(threadId: ThreadId, log: PeerLog): PeerLog
+  /** Some records of all chains of a log, less and less of them towards its start. */
+  waymarks(threadId: ThreadId, logId: LogId): Promise<CID[]>
+  /** All chains of a log as somebody sees them who holds these records and all before them; the main chain first. */
+  chains(threadId: ThreadId, logId: LogId, held: readonly CID[]): Promise<ChainStatus[]>
   /** Position of a record in its log, if it is here. */
   counterOf(threadId: ThreadId, logId: LogId, cid: CID): Promise<number | undefined>
-  /** Records after a position, oldest first, cut at either limit; at least one if there is one. */
+  /** Records of a chain after a position, oldest first, cut at either limit; at least one if there is one. */
   recordsAfter(
     threadId: ThreadId,
-    logId: LogId,
+    chain: ChainKey,
     options: { counter: number; maxRecords: number; maxBytes: number },
   ): Promise<RecordBlocks[]>
   /** Whether the peer has shown that it belongs to the thread: by key, by a log address, or because the user named it. */

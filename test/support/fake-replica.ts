@@ -11,7 +11,9 @@ import { openRecord, type RecordBlocks, sealRecord } from '../../src/core/record
 import type { SymmetricKey } from '../../src/core/symmetric.ts'
 import { newThreadId, type ThreadId } from '../../src/core/thread-id.ts'
 import { alignRun, openRun, verifyRun } from '../../src/net/check-run.ts'
-import type { Edges, PeerLog, Receipt, ReceivedRun, Replica, ThreadWatcher } from '../../src/net/replica.ts'
+import type { ChainKey } from '../../src/net/chain-key.ts'
+import type { Receipt, ReceivedRun, Replica, ThreadWatcher } from '../../src/net/replica.ts'
+import type { ChainStatus, Edges, PeerLog } from '../../src/net/replica.ts'
 
 interface FakeLog {
   readonly publicKey: PublicKey
@@ -137,6 +139,27 @@ export class FakeReplica implements Replica {
     return [...peers].filter((peer) => peer !== this.hostId)
   }
 
+  branchHeads(): ReadonlyMap<LogId, readonly CID[]> {
+    return new Map()
+  }
+
+  attested(_threadId: ThreadId, log: PeerLog): PeerLog {
+    return log
+  }
+
+  async waymarks(threadId: ThreadId, logId: LogId): Promise<CID[]> {
+    return this.#log(threadId, logId).records.map(({ cid }) => cid)
+  }
+
+  async chains(threadId: ThreadId, logId: LogId, held: readonly CID[]): Promise<ChainStatus[]> {
+    const { records } = this.#log(threadId, logId)
+    const head = records.at(-1)?.cid
+    if (head === undefined) return []
+    const index = records.findLastIndex(({ cid }) => held.some((each) => each.equals(cid)))
+    const after = index < 0 ? undefined : index + 1
+    return [{ chain: logId, head, counter: records.length, attestation: undefined, after }]
+  }
+
   async counterOf(threadId: ThreadId, logId: LogId, cid: CID): Promise<number | undefined> {
     const index = this.#log(threadId, logId).records.findIndex((record) => record.cid.equals(cid))
     return index < 0 ? undefined : index + 1
@@ -144,12 +167,13 @@ export class FakeReplica implements Replica {
 
   async recordsAfter(
     threadId: ThreadId,
-    logId: LogId,
+    chain: ChainKey,
     { counter, maxRecords, maxBytes }: { counter: number; maxRecords: number; maxBytes: number },
   ): Promise<RecordBlocks[]> {
     const taken: RecordBlocks[] = []
     let bytes = 0
-    for (const { blocks } of this.#log(threadId, logId).records.slice(counter, counter + maxRecords)) {
+    const records = [...this.#thread(threadId).logs].find(([id]) => id === chain)?.[1].records ?? []
+    for (const { blocks } of records.slice(counter, counter + maxRecords)) {
       for (const block of Object.values(blocks)) bytes += block.length
       if (taken.length > 0 && bytes > maxBytes) break
       taken.push(blocks)

@@ -42,14 +42,14 @@ const badEvent: fc.Arbitrary<PlainEvent> = fc.constantFrom(
   { type: 'create', collection: 'Dog', id: 'x', timestamp: 3n },
 )
 
-const body = fc.oneof(
+export const bodies: fc.Arbitrary<PlainRecord['body']> = fc.oneof(
   { weight: 20, arbitrary: fc.array(goodEvent, { minLength: 1, maxLength: 4 }) },
   { weight: 1, arbitrary: fc.tuple(goodEvent, badEvent) },
   { weight: 1, arbitrary: fc.constantFrom<PlainRecord['body']>('unreadable', 'garbage', []) },
 )
 
 function records(maxLength: number): fc.Arbitrary<PlainRecord[]> {
-  const sent = fc.record({ log: fc.constantFrom(...LOGS), writer: fc.constantFrom('ann', 'bob'), body })
+  const sent = fc.record({ log: fc.constantFrom(...LOGS), writer: fc.constantFrom('ann', 'bob'), body: bodies })
   return fc.array(sent, { maxLength, size: 'max' }).map((list) => {
     const counters = LOGS.map(() => 0)
     return list.map(({ log, ...record }, index) => {

@@ -45,7 +45,8 @@ export function foldRecordOf(record: PlainRecord, previousTime: bigint): FoldRec
   return { position, writer: writerNamed(record.writer), content }
 }
 
-export function bodyOf({ body }: PlainRecord): Uint8Array | undefined {
+/** The body as it stands in a record; `undefined` if nobody can read it. */
+export function bodyOf({ body }: Pick<PlainRecord, 'body'>): Uint8Array | undefined {
   if (body === 'unreadable') return undefined
   if (body === 'garbage') return utf8('garbage')
   const events = body.map(({ patch, ...event }): EventData => {

@@ -15,6 +15,9 @@ import { type ThreadId, threadIdFromBytes } from '../../core/thread-id.ts'
 import type { PeerLog } from '../replica.ts'
 import type { Log, Log_Record } from './pb/net.ts'
 
+/** Of the longest keys in use, RSA of 4,096 bits. */
+const MAX_SIGNATURE_BYTES = 512
+
 /** Throws BAD_MESSAGE for a field that was left out. */
 export function required<T>(value: T | undefined, name: string): T {
   if (value === undefined) throw new ThreadsError('BAD_MESSAGE', `${name} is missing`)
@@ -80,7 +83,15 @@ export function readLog(log: Log): PeerLog {
     addresses: readAddresses(log.addrs),
     head: readCid(log.head ?? EMPTY_BYTES),
     counter: readCounter(log.counter),
+    ...readAttestation(log.attestation),
   }
+}
+
+/** Copied: a part of a message would keep all of it. */
+export function readAttestation(attestation: Uint8Array | undefined): { readonly attestation?: Uint8Array } {
+  if (attestation === undefined) return {}
+  if (attestation.length > MAX_SIGNATURE_BYTES) throw new ThreadsError('BAD_MESSAGE', 'the attestation is too long')
+  return { attestation: attestation.slice() }
 }
 
 export function writeLog(log: PeerLog): Log {
@@ -90,6 +101,7 @@ export function writeLog(log: PeerLog): Log {
     addrs: log.addresses.map(addressToBytes),
     head: writeCid(log.head),
     counter: writeCounter(log.counter),
+    attestation: log.attestation,
   }
 }
 

@@ -9,6 +9,7 @@ import { type ThreadId, threadIdToBytes } from '../../core/thread-id.ts'
 import type { Edges, PeerLog } from '../replica.ts'
 import { boundedReader } from './bounded-reader.ts'
 import {
+  readAttestation,
   readCid,
   readCounter,
   readKey,
@@ -23,6 +24,9 @@ import {
   writeRecord,
 } from './fields.ts'
 import * as pb from './pb/net.ts'
+
+/** Records named in `held` that are looked at. Callers name less. */
+const MAX_HELD = 6_000
 
 export interface ThreadRequest {
   readonly threadId: ThreadId
@@ -52,10 +56,25 @@ export interface LogOffset {
   readonly counter: number
   /** Most records to send; 0 or less for none. */
   readonly limit: number
+  /** Further records the caller has, with all before them. */
+  readonly held?: readonly CID[]
+  /** `held` goes back to the start of the log: chains that have none of these records part from the caller's there. */
+  readonly located?: boolean
 }
 
 export interface GetRecordsRequest extends ThreadRequest {
   readonly logs: readonly LogOffset[]
+  /** The caller takes all chains of a log. */
+  readonly chains?: boolean
+}
+
+/** Records of a chain besides the main one. */
+export interface ChainRecords {
+  readonly head: CID
+  readonly counter: number
+  readonly attestation?: Uint8Array | undefined
+  /** Oldest first; none if the peer does not know which are lacking. */
+  readonly records: readonly RecordBlocks[]
 }
 
 export interface LogRecords {
@@ -63,6 +82,8 @@ export interface LogRecords {
   /** Oldest first. */
   readonly records: readonly RecordBlocks[]
   readonly log: PeerLog | undefined
+  /** Chains that the caller lacks records of, besides the one of `records`. */
+  readonly chains?: readonly ChainRecords[]
 }
 
 export interface GetRecordsReply {
@@ -76,6 +97,8 @@ export interface PushRecordRequest {
   readonly record: RecordBlocks
   /** Position of the record; 0 if the sender does not say. */
   readonly counter: number
+  /** Of the record, as the newest of its log. */
+  readonly attestation?: Uint8Array | undefined
 }
 
 export interface ThreadEdges {
@@ -161,28 +184,34 @@ export const pushLogRequest: Codec<PushLogRequest> = codec(
 
 export const getRecordsRequest: Codec<GetRecordsRequest> = codec(
   pb.GetRecordsRequest,
-  ({ threadId, serviceKey, logs }) => ({
+  ({ threadId, serviceKey, logs, chains = false }) => ({
     body: {
       threadID: threadIdToBytes(threadId),
       serviceKey,
-      logs: logs.map(({ logId, offset, counter, limit }) => ({
+      logs: logs.map(({ logId, offset, counter, limit, held = [], located = false }) => ({
         logID: peerIdToBytes(logId),
         offset: writeCid(offset),
         counter: writeCounter(counter),
         limit: limit === 0 ? undefined : limit,
+        held: held.map(writeCid),
+        located: located || undefined,
       })),
+      chains: chains || undefined,
     },
   }),
   (message) => {
-    const { threadID, serviceKey, logs = [] } = required(message.body, 'body')
+    const { threadID, serviceKey, logs = [], chains = false } = required(message.body, 'body')
     return {
       threadId: readThreadId(threadID),
       serviceKey: readKey(serviceKey),
+      chains,
       logs: logs.map((entry) => ({
         logId: readLogId(entry.logID),
         offset: readCid(required(entry.offset, 'offset')),
         counter: readCounter(entry.counter),
         limit: entry.limit ?? 0,
+        held: (entry.held ?? []).slice(0, MAX_HELD).flatMap((cid) => readCid(cid) ?? []),
+        located: entry.located ?? false,
       })),
     }
   },
@@ -191,17 +220,19 @@ export const getRecordsRequest: Codec<GetRecordsRequest> = codec(
 export const getRecordsReply: Codec<GetRecordsReply> = codec(
   pb.GetRecordsReply,
   ({ logs }) => ({
-    logs: logs.map(({ logId, records, log }) => ({
+    logs: logs.map(({ logId, records, log, chains = [] }) => ({
       logID: peerIdToBytes(logId),
       records: records.map(writeRecord),
       log: log === undefined ? undefined : writeLog(log),
+      chains: chains.map(writeChain),
     })),
   }),
   ({ logs = [] }) => {
-    const readable = readEach(logs, ({ logID, records = [], log }) => ({
+    const readable = readEach(logs, ({ logID, records = [], log, chains = [] }) => ({
       logId: readLogId(logID),
       records: records.map(readRecord),
       log: log === undefined ? undefined : readLog(log),
+      chains: readEach(chains, readChain),
     }))
     return { logs: readable, unreadable: logs.length - readable.length }
   },
@@ -209,9 +240,10 @@ export const getRecordsReply: Codec<GetRecordsReply> = codec(
 
 export const pushRecordRequest: Codec<PushRecordRequest> = codec(
   pb.PushRecordRequest,
-  ({ threadId, logId, record, counter }) => ({
+  ({ threadId, logId, record, counter, attestation }) => ({
     body: { threadID: threadIdToBytes(threadId), logID: peerIdToBytes(logId), record: writeRecord(record) },
     counter: writeCounter(counter),
+    attestation,
   }),
   (message) => {
     const { threadID, logID, record } = required(message.body, 'body')
@@ -220,6 +252,7 @@ export const pushRecordRequest: Codec<PushRecordRequest> = codec(
       logId: readLogId(logID),
       record: readRecord(required(record, 'record')),
       counter: readCounter(message.counter),
+      ...readAttestation(message.attestation),
     }
   },
 )
@@ -265,14 +298,32 @@ export const emptyReply: Codec<Empty> = codec(
 interface EdgeFields {
   addressEdge?: bigint | undefined
   headsEdge?: bigint | undefined
+  chainsEdge?: bigint | undefined
 }
 
-function writeEdges({ addresses, heads }: Edges): EdgeFields {
-  return { addressEdge: addresses === 0n ? undefined : addresses, headsEdge: heads === 0n ? undefined : heads }
+function writeEdges({ addresses, heads, chains = 0n }: Edges): EdgeFields {
+  const [addressEdge, headsEdge, chainsEdge] = [addresses, heads, chains].map((edge) =>
+    edge === 0n ? undefined : edge,
+  )
+  return { addressEdge, headsEdge, chainsEdge }
 }
 
-function readEdges({ addressEdge, headsEdge }: EdgeFields): Edges {
-  return { addresses: addressEdge ?? 0n, heads: headsEdge ?? 0n }
+function readEdges({ addressEdge, headsEdge, chainsEdge }: EdgeFields): Edges {
+  const edges = { addresses: addressEdge ?? 0n, heads: headsEdge ?? 0n }
+  return chainsEdge === undefined ? edges : { ...edges, chains: chainsEdge }
+}
+
+function writeChain({ head, counter, attestation, records }: ChainRecords): pb.Chain {
+  return { head: writeCid(head), counter: writeCounter(counter), attestation, records: records.map(writeRecord) }
+}
+
+function readChain({ head, counter, attestation, records = [] }: pb.Chain): ChainRecords {
+  return {
+    head: required(readCid(required(head, 'chain head')), 'chain head'),
+    counter: readCounter(counter),
+    ...readAttestation(attestation),
+    records: records.map(readRecord),
+  }
 }
 
 function readEach<P, T>(list: readonly P[], read: (entry: P) => T): T[] {

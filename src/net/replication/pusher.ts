@@ -92,7 +92,8 @@ export class Pusher {
     const serviceKey = withServiceKey ? replica.serviceKey(threadId) : undefined
     const end = signal ?? this.#components.signal
     for (const log of logs) {
-      await client.call(peer, 'pushLog', { threadId, serviceKey, readKey: undefined, log }, { signal: end })
+      const attested = replica.attested(threadId, log)
+      await client.call(peer, 'pushLog', { threadId, serviceKey, readKey: undefined, log: attested }, { signal: end })
     }
   }
 
@@ -184,8 +185,12 @@ export class Pusher {
     { threadId, logId }: Outstanding,
     { record, counter }: { record: RecordBlocks; counter: number },
   ): Promise<void> {
-    const { client, signal } = this.#components
-    await client.call(peer, 'pushRecord', { threadId, logId, record, counter }, { signal })
+    const { client, replica, signal } = this.#components
+    // The signature of a first record does not cover what it says. Of others it leaves their author open until the next:
+    // that is not worth a signature for each record.
+    const first = counter === 1 ? replica.log(threadId, logId) : undefined
+    const attestation = first?.counter === 1 ? replica.attested(threadId, first).attestation : undefined
+    await client.call(peer, 'pushRecord', { threadId, logId, record, counter, attestation }, { signal })
   }
 
   async #afterRefusal(peer: PeerId, outstanding: Outstanding, error: unknown): Promise<void> {

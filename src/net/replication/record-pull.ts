@@ -6,12 +6,13 @@ import type { ThreadId } from '../../core/thread-id.ts'
 import { openRecord } from '../../core/record.ts'
 import type { BlockSource } from '../protocol/block-source.ts'
 import type { PeerClient } from '../protocol/client.ts'
-import type { GetRecordsReply, LogRecords } from '../protocol/messages.ts'
+import type { GetRecordsReply } from '../protocol/messages.ts'
 import { PeerRefusal, Status, StatusError } from '../protocol/status.ts'
 import type { PeerLog, Receipt, Replica } from '../replica.ts'
 import { walkLog } from './log-walk.ts'
 import type { PeerBook } from './peer-book.ts'
-import { freshLogs, planGap, planReply, planRequest, type Scope, splitScope } from './plan.ts'
+import { PartedChains } from './parted-chains.ts'
+import { freshLogs, planGap, planReply, planRequest, type Run, type Scope, splitScope } from './plan.ts'
 
 /** Calls in a row that bring nothing, before a pull gives up for now. */
 const MAX_FRUITLESS = 100
@@ -45,6 +46,7 @@ export interface PullTarget {
 }
 
 interface Taken {
+  readonly stored: number
   /** Of the log's head here. */
   readonly counter: number
   readonly closeGap?: Scope
@@ -56,12 +58,14 @@ export class RecordPull {
   readonly #target: PullTarget & { readonly serviceKey: Uint8Array }
   /** Logs of which nothing more is asked in this pull. */
   readonly #skip: Set<LogId>
+  readonly #parted: PartedChains
   #late = 0
 
   constructor(components: PullComponents, target: PullTarget & { readonly serviceKey: Uint8Array }) {
     const { peer, threadId } = target
     this.#components = components
     this.#target = target
+    this.#parted = new PartedChains(components.replica, threadId)
     this.#skip = components.book.stalledLogs(peer, threadId, logIds(components.replica.logs(threadId)))
   }
 
@@ -78,9 +82,9 @@ export class RecordPull {
         fruitless++
         continue
       }
-      const { progress, closeGaps } = await this.#take(reply, scope)
+      const { progress, next } = await this.#take(reply, scope)
       if (progress) scopes.push(scope)
-      scopes.push(...closeGaps)
+      scopes.push(...next)
       fruitless = progress ? 0 : fruitless + 1
       if (progress) fruitful = true
     }
@@ -91,9 +95,10 @@ export class RecordPull {
   async #ask(scope: Scope): Promise<GetRecordsReply | ThreadsError> {
     const { client, replica, signal } = this.#components
     const { peer, threadId, serviceKey } = this.#target
-    const logs = planRequest(replica.logs(threadId), scope, this.#skip)
+    const held = { skip: this.#skip, records: await this.#parted.held(scope) }
+    const logs = planRequest(replica.logs(threadId), scope, held)
     try {
-      return await client.call(peer, 'getRecords', { threadId, serviceKey, logs }, { signal })
+      return await client.call(peer, 'getRecords', { threadId, serviceKey, logs, chains: true }, { signal })
     } catch (error) {
       if (error instanceof PeerRefusal && error.status === Status.resourceExhausted) return error
       if (isLate(error) && this.#late++ < MAX_LATE) return error
@@ -124,8 +129,8 @@ export class RecordPull {
     return []
   }
 
-  /** Takes a reply. Answers whether something came, and what to ask for to close gaps. */
-  async #take(reply: GetRecordsReply, scope: Scope): Promise<{ progress: boolean; closeGaps: Scope[] }> {
+  /** Takes a reply. Answers whether something came, and what to ask for to close gaps and to find where chains part. */
+  async #take(reply: GetRecordsReply, scope: Scope): Promise<{ progress: boolean; next: Scope[] }> {
     const { replica, logger } = this.#components
     const { peer, threadId } = this.#target
     const { unreadable } = reply
@@ -134,18 +139,29 @@ export class RecordPull {
     const plan = planReply(local, reply)
     await addLogs(this.#components, this.#target, plan.logs)
     const counters = new Map(local.map(({ id, counter }) => [id, counter]))
-    const closeGaps: Scope[] = []
+    const next: Scope[] = []
+    const parted = new Set<LogId>()
     let progress = false
     for (const run of plan.runs) {
       this.#components.signal.throwIfAborted()
       const taken = await this.#receive(run, scope)
-      if (taken.counter > (counters.get(run.logId) ?? 0)) progress = true
-      if (taken.closeGap !== undefined) closeGaps.push(taken.closeGap)
+      if (taken.stored > 0 || taken.counter > (counters.get(run.logId) ?? 0)) progress = true
+      else if (await this.#isBehind(run)) parted.add(run.logId)
+      if (taken.closeGap !== undefined) next.push(taken.closeGap)
     }
-    return { progress, closeGaps }
+    for (const { logId, head } of plan.parted) if (await this.#parted.isLacking(logId, head)) parted.add(logId)
+    for (const logId of this.#skip) parted.delete(logId)
+    if (parted.size > 0) next.push({ only: parted, limit: scope.limit, locate: true })
+    return { progress, next }
   }
 
-  async #receive(run: LogRecords, scope: Scope): Promise<Taken> {
+  /** Whether the peer goes on after a run of which all was here, and it can be told how far we are. */
+  async #isBehind({ logId, head, records }: Run): Promise<boolean> {
+    if (head === undefined || !(await this.#parted.isLacking(logId, head))) return false
+    return this.#parted.pass(logId, records)
+  }
+
+  async #receive(run: Run, scope: Scope): Promise<Taken> {
     const { book, logger } = this.#components
     const { peer, threadId } = this.#target
     const { logId } = run
@@ -154,27 +170,27 @@ export class RecordPull {
       const receipt = await this.#store(run)
       if (!receipt.gap) return receipt
       const closeGap = planGap(run, receipt, scope)
-      if (closeGap !== undefined) return { counter: receipt.counter, closeGap }
+      if (closeGap !== undefined) return { ...receipt, closeGap }
       const walked = await this.#walkTo(run)
-      if (walked === 'done') return { counter: this.#counter(logId) }
+      if (walked === 'done') return { stored: 0, counter: this.#counter(logId) }
       this.#skip.add(logId)
       const { reason } = book.stalled(log, 'gap', walked)
       const have = this.#counter(logId)
       logger.warn({ peer, thread: threadId, log: logId, have, reason }, 'a peer leaves a gap in a log')
-      return { counter: have }
+      return { stored: 0, counter: have }
     } catch (error) {
       if (!isPeerFault(error)) throw error
       this.#skip.add(logId)
       const { reason, times } = book.stalled(log, 'fault', error)
       logger.warn({ peer, thread: threadId, log: logId, reason, times }, 'a peer sent a record that is not valid')
-      return { counter: this.#counter(logId) }
+      return { stored: 0, counter: this.#counter(logId) }
     }
   }
 
-  async #store({ logId, records }: Pick<LogRecords, 'logId' | 'records'>): Promise<Receipt> {
+  async #store({ logId, records, attestation }: Pick<Run, 'logId' | 'records' | 'attestation'>): Promise<Receipt> {
     const { replica, book } = this.#components
     const { peer, threadId } = this.#target
-    const receipt = await replica.receive({ threadId, logId, records, from: peer })
+    const receipt = await replica.receive({ threadId, logId, records, attestation, from: peer })
     if (receipt.stored > 0) book.advanced({ peer, threadId, logId })
     return receipt
   }
@@ -183,7 +199,7 @@ export class RecordPull {
    * Takes a run after fetching the records before it, which go-threads hands out block by block. Answers why it did not, if
    * the peer does not hand them out; some may be stored all the same.
    */
-  async #walkTo(run: LogRecords): Promise<'done' | ThreadsError | undefined> {
+  async #walkTo(run: Run): Promise<'done' | ThreadsError | undefined> {
     const { blocks, replica, signal } = this.#components
     const { peer, threadId, serviceKey } = this.#target
     const { logId, records } = run
@@ -195,7 +211,7 @@ export class RecordPull {
       try {
         const to = replica.log(threadId, logId)?.head
         for await (const older of walkLog(session, { from, to, serviceKey }))
-          await this.#store({ logId, records: older })
+          await this.#store({ logId, records: older, attestation: undefined })
       } finally {
         session.close()
       }

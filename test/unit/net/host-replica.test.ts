@@ -84,13 +84,17 @@ describe('what peers are told', () => {
     const logs = core.replica.logs(id)
     const addresses = logs.flatMap((each) => each.addresses.map((address) => ({ logId: each.id, address })))
     const heads = logs.flatMap(({ id: logId, head }) => (head === undefined ? [] : [{ logId, head }]))
-    expect(core.replica.edges(id)).toEqual({ addresses: addressesEdge(addresses), heads: headsEdge(heads) })
+    expect(core.replica.edges(id)).toEqual({
+      addresses: addressesEdge(addresses),
+      heads: headsEdge(heads),
+      chains: headsEdge(heads),
+    })
     expect(core.replica.edges(newThreadId('raw', random))).toEqual({ addresses: 0n, heads: 0n })
     const bare = newThreadId('raw', random)
     await core.replica.adopt(bare, { service: log.threadKey.service, read: undefined }, peer)
     await core.replica.addLogs(bare, [log.asPeerLog()], peer)
     await core.replica.receive({ threadId: bare, logId: log.id, records: log.blocks(), from: peer })
-    expect(core.replica.edges(bare)).toEqual({ addresses: 0n, heads: 0n })
+    expect(core.replica.edges(bare)).toEqual({ addresses: 0n, heads: 0n, chains: 0n })
   })
 
   it('is cut at the limits, one record at least', async () => {

@@ -5,5 +5,7 @@ import { checkServiceKey, type HandlerContext } from './context.ts'
 /** All logs of a thread. */
 export async function getLogs(context: HandlerContext, request: GetLogsRequest, caller: PeerId): Promise<GetLogsReply> {
   checkServiceKey(context, request, caller)
-  return { logs: context.replica.logs(request.threadId), unreadable: 0 }
+  const { replica } = context
+  const { threadId } = request
+  return { logs: replica.logs(threadId).map((log) => replica.attested(threadId, log)), unreadable: 0 }
 }

@@ -1,6 +1,8 @@
+import { canonicalise, cidOf } from '../../../core/cbor.ts'
 import { ThreadsError } from '../../../core/errors.ts'
 import type { PeerId } from '../../../core/peer-id.ts'
 import { openRecord } from '../../../core/record.ts'
+import type { Attestation } from '../../replica.ts'
 import type { Empty, PushRecordRequest } from '../messages.ts'
 import type { HandlerState } from './context.ts'
 
@@ -8,16 +10,24 @@ import type { HandlerState } from './context.ts'
 export async function pushRecord(state: HandlerState, request: PushRecordRequest, caller: PeerId): Promise<Empty> {
   const { replica, hints } = state
   const { threadId, logId, record, counter } = request
+  const attestation = attestationOf(request)
   if (!isOfThread(state, request, caller)) throw new ThreadsError('LOG_NOT_FOUND', 'log not found')
   const log = replica.log(threadId, logId)
   if (log === undefined) throw new ThreadsError('LOG_NOT_FOUND', 'log not found')
   hints.has(caller, threadId, { id: logId, counter: Math.min(counter, log.counter) })
-  if (counter > 0 && counter <= log.counter) return {}
+  // Another record at our head may be the right one, if the log's key says so.
+  const isOld = counter < log.counter || (counter === log.counter && attestation === undefined)
+  if (counter > 0 && isOld) return {}
   const position = counter > 0 ? { firstCounter: counter } : {}
-  const receipt = await replica.receive({ threadId, logId, records: [record], from: caller, ...position })
+  const run = { threadId, logId, records: [record], attestation, from: caller, ...position }
+  const receipt = await replica.receive(run)
   if (receipt.gap) hints.ahead({ peer: caller, threadId, logs: false, records: true, cause: { kind: 'push' } })
   else hints.has(caller, threadId, { id: logId, counter: receipt.counter })
   return {}
+}
+
+function attestationOf({ record, attestation }: PushRecordRequest): Attestation | undefined {
+  return attestation && { head: cidOf(canonicalise(record.recordNode)), signature: attestation }
 }
 
 /** Whether to take the record: from whoever belongs to the thread, and from others if the service key opens it. */

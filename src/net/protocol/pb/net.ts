@@ -21,7 +21,14 @@ export interface Log {
     | undefined;
   /** CID of the newest record. go-threads needs the field even when it is empty. */
   head?: Uint8Array | undefined;
-  counter?: bigint | undefined;
+  counter?:
+    | bigint
+    | undefined;
+  /**
+   * Signature of the log's key over thread, log, counter and head. It vouches for the head, whose own signature covers
+   * neither its author nor, in the first record of a log, its content.
+   */
+  attestation?: Uint8Array | undefined;
 }
 
 /** The stored blocks of one record. */
@@ -30,6 +37,17 @@ export interface Log_Record {
   eventNode?: Uint8Array | undefined;
   headerNode?: Uint8Array | undefined;
   bodyNode?: Uint8Array | undefined;
+}
+
+/** A chain of a log besides the one that `Log` tells of: its owner signed two records after the same one. */
+export interface Chain {
+  head?: Uint8Array | undefined;
+  counter?: bigint | undefined;
+  attestation?:
+    | Uint8Array
+    | undefined;
+  /** The oldest of those that the caller lacks. None if it is not known which those are: see LogEntry.held. */
+  records?: Log_Record[] | undefined;
 }
 
 export interface GetLogsRequest {
@@ -66,14 +84,26 @@ export interface GetRecordsRequest {
 export interface GetRecordsRequest_Body {
   threadID?: Uint8Array | undefined;
   serviceKey?: Uint8Array | undefined;
-  logs?: GetRecordsRequest_Body_LogEntry[] | undefined;
+  logs?:
+    | GetRecordsRequest_Body_LogEntry[]
+    | undefined;
+  /** The caller takes all chains of a log. */
+  chains?: boolean | undefined;
 }
 
 export interface GetRecordsRequest_Body_LogEntry {
   logID?: Uint8Array | undefined;
   offset?: Uint8Array | undefined;
   limit?: number | undefined;
-  counter?: bigint | undefined;
+  counter?:
+    | bigint
+    | undefined;
+  /** Further records that the caller has, with all before them: heads of other chains, and others if `located`. */
+  held?:
+    | Uint8Array[]
+    | undefined;
+  /** `held` goes back to the start of the log: a chain that has none of these records parts from the caller's there. */
+  located?: boolean | undefined;
 }
 
 export interface GetRecordsReply {
@@ -83,12 +113,20 @@ export interface GetRecordsReply {
 export interface GetRecordsReply_LogEntry {
   logID?: Uint8Array | undefined;
   records?: Log_Record[] | undefined;
-  log?: Log | undefined;
+  log?:
+    | Log
+    | undefined;
+  /** Chains that the caller lacks records of. */
+  chains?: Chain[] | undefined;
 }
 
 export interface PushRecordRequest {
   body?: PushRecordRequest_Body | undefined;
-  counter?: bigint | undefined;
+  counter?:
+    | bigint
+    | undefined;
+  /** As in Log, if the record is the newest of its log. */
+  attestation?: Uint8Array | undefined;
 }
 
 export interface PushRecordRequest_Body {
@@ -111,7 +149,11 @@ export interface ExchangeEdgesRequest_Body {
 export interface ExchangeEdgesRequest_Body_ThreadEntry {
   threadID?: Uint8Array | undefined;
   addressEdge?: bigint | undefined;
-  headsEdge?: bigint | undefined;
+  headsEdge?:
+    | bigint
+    | undefined;
+  /** Like headsEdge, over the heads of all chains. Equal edges mean equal records, whichever chain came first. */
+  chainsEdge?: bigint | undefined;
 }
 
 export interface ExchangeEdgesReply {
@@ -123,10 +165,11 @@ export interface ExchangeEdgesReply_ThreadEdges {
   exists?: boolean | undefined;
   addressEdge?: bigint | undefined;
   headsEdge?: bigint | undefined;
+  chainsEdge?: bigint | undefined;
 }
 
 function createBaseLog(): Log {
-  return { ID: undefined, pubKey: undefined, addrs: [], head: undefined, counter: undefined };
+  return { ID: undefined, pubKey: undefined, addrs: [], head: undefined, counter: undefined, attestation: undefined };
 }
 
 export const Log: MessageFns<Log> = {
@@ -150,6 +193,9 @@ export const Log: MessageFns<Log> = {
         throw new globalThis.Error("value provided for field message.counter of type int64 too large");
       }
       writer.uint32(40).int64(message.counter);
+    }
+    if (message.attestation !== undefined) {
+      writer.uint32(802).bytes(message.attestation);
     }
     return writer;
   },
@@ -208,6 +254,14 @@ export const Log: MessageFns<Log> = {
             }
 
             message.counter = reader.int64() as bigint;
+            continue;
+          }
+          case 100: {
+            if (tag !== 802) {
+              break;
+            }
+
+            message.attestation = reader.bytes();
             continue;
           }
         }
@@ -287,6 +341,93 @@ export const Log_Record: MessageFns<Log_Record> = {
             }
 
             message.bodyNode = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseChain(): Chain {
+  return { head: undefined, counter: undefined, attestation: undefined, records: [] };
+}
+
+export const Chain: MessageFns<Chain> = {
+  encode(message: Chain, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.head !== undefined) {
+      writer.uint32(10).bytes(message.head);
+    }
+    if (message.counter !== undefined) {
+      if (BigInt.asIntN(64, message.counter) !== message.counter) {
+        throw new globalThis.Error("value provided for field message.counter of type int64 too large");
+      }
+      writer.uint32(16).int64(message.counter);
+    }
+    if (message.attestation !== undefined) {
+      writer.uint32(26).bytes(message.attestation);
+    }
+    if (message.records !== undefined && message.records.length !== 0) {
+      for (const v of message.records) {
+        Log_Record.encode(v!, writer.uint32(34).fork()).join();
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Chain {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChain();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.head = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.counter = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.attestation = reader.bytes();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            const el = Log_Record.decode(reader, reader.uint32());
+            if (el !== undefined) {
+              message.records!.push(el);
+            }
             continue;
           }
         }
@@ -663,7 +804,7 @@ export const GetRecordsRequest: MessageFns<GetRecordsRequest> = {
 };
 
 function createBaseGetRecordsRequest_Body(): GetRecordsRequest_Body {
-  return { threadID: undefined, serviceKey: undefined, logs: [] };
+  return { threadID: undefined, serviceKey: undefined, logs: [], chains: undefined };
 }
 
 export const GetRecordsRequest_Body: MessageFns<GetRecordsRequest_Body> = {
@@ -678,6 +819,9 @@ export const GetRecordsRequest_Body: MessageFns<GetRecordsRequest_Body> = {
       for (const v of message.logs) {
         GetRecordsRequest_Body_LogEntry.encode(v!, writer.uint32(26).fork()).join();
       }
+    }
+    if (message.chains !== undefined) {
+      writer.uint32(800).bool(message.chains);
     }
     return writer;
   },
@@ -722,6 +866,14 @@ export const GetRecordsRequest_Body: MessageFns<GetRecordsRequest_Body> = {
             }
             continue;
           }
+          case 100: {
+            if (tag !== 800) {
+              break;
+            }
+
+            message.chains = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -736,7 +888,7 @@ export const GetRecordsRequest_Body: MessageFns<GetRecordsRequest_Body> = {
 };
 
 function createBaseGetRecordsRequest_Body_LogEntry(): GetRecordsRequest_Body_LogEntry {
-  return { logID: undefined, offset: undefined, limit: undefined, counter: undefined };
+  return { logID: undefined, offset: undefined, limit: undefined, counter: undefined, held: [], located: undefined };
 }
 
 export const GetRecordsRequest_Body_LogEntry: MessageFns<GetRecordsRequest_Body_LogEntry> = {
@@ -755,6 +907,14 @@ export const GetRecordsRequest_Body_LogEntry: MessageFns<GetRecordsRequest_Body_
         throw new globalThis.Error("value provided for field message.counter of type int64 too large");
       }
       writer.uint32(32).int64(message.counter);
+    }
+    if (message.held !== undefined && message.held.length !== 0) {
+      for (const v of message.held) {
+        writer.uint32(802).bytes(v!);
+      }
+    }
+    if (message.located !== undefined) {
+      writer.uint32(808).bool(message.located);
     }
     return writer;
   },
@@ -802,6 +962,25 @@ export const GetRecordsRequest_Body_LogEntry: MessageFns<GetRecordsRequest_Body_
             }
 
             message.counter = reader.int64() as bigint;
+            continue;
+          }
+          case 100: {
+            if (tag !== 802) {
+              break;
+            }
+
+            const el = reader.bytes();
+            if (el !== undefined) {
+              message.held!.push(el);
+            }
+            continue;
+          }
+          case 101: {
+            if (tag !== 808) {
+              break;
+            }
+
+            message.located = reader.bool();
             continue;
           }
         }
@@ -869,7 +1048,7 @@ export const GetRecordsReply: MessageFns<GetRecordsReply> = {
 };
 
 function createBaseGetRecordsReply_LogEntry(): GetRecordsReply_LogEntry {
-  return { logID: undefined, records: [], log: undefined };
+  return { logID: undefined, records: [], log: undefined, chains: [] };
 }
 
 export const GetRecordsReply_LogEntry: MessageFns<GetRecordsReply_LogEntry> = {
@@ -884,6 +1063,11 @@ export const GetRecordsReply_LogEntry: MessageFns<GetRecordsReply_LogEntry> = {
     }
     if (message.log !== undefined) {
       Log.encode(message.log, writer.uint32(26).fork()).join();
+    }
+    if (message.chains !== undefined && message.chains.length !== 0) {
+      for (const v of message.chains) {
+        Chain.encode(v!, writer.uint32(802).fork()).join();
+      }
     }
     return writer;
   },
@@ -928,6 +1112,17 @@ export const GetRecordsReply_LogEntry: MessageFns<GetRecordsReply_LogEntry> = {
             message.log = Log.decode(reader, reader.uint32());
             continue;
           }
+          case 100: {
+            if (tag !== 802) {
+              break;
+            }
+
+            const el = Chain.decode(reader, reader.uint32());
+            if (el !== undefined) {
+              message.chains!.push(el);
+            }
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -942,7 +1137,7 @@ export const GetRecordsReply_LogEntry: MessageFns<GetRecordsReply_LogEntry> = {
 };
 
 function createBasePushRecordRequest(): PushRecordRequest {
-  return { body: undefined, counter: undefined };
+  return { body: undefined, counter: undefined, attestation: undefined };
 }
 
 export const PushRecordRequest: MessageFns<PushRecordRequest> = {
@@ -955,6 +1150,9 @@ export const PushRecordRequest: MessageFns<PushRecordRequest> = {
         throw new globalThis.Error("value provided for field message.counter of type int64 too large");
       }
       writer.uint32(24).int64(message.counter);
+    }
+    if (message.attestation !== undefined) {
+      writer.uint32(802).bytes(message.attestation);
     }
     return writer;
   },
@@ -986,6 +1184,14 @@ export const PushRecordRequest: MessageFns<PushRecordRequest> = {
             }
 
             message.counter = reader.int64() as bigint;
+            continue;
+          }
+          case 100: {
+            if (tag !== 802) {
+              break;
+            }
+
+            message.attestation = reader.bytes();
             continue;
           }
         }
@@ -1202,7 +1408,7 @@ export const ExchangeEdgesRequest_Body: MessageFns<ExchangeEdgesRequest_Body> = 
 };
 
 function createBaseExchangeEdgesRequest_Body_ThreadEntry(): ExchangeEdgesRequest_Body_ThreadEntry {
-  return { threadID: undefined, addressEdge: undefined, headsEdge: undefined };
+  return { threadID: undefined, addressEdge: undefined, headsEdge: undefined, chainsEdge: undefined };
 }
 
 export const ExchangeEdgesRequest_Body_ThreadEntry: MessageFns<ExchangeEdgesRequest_Body_ThreadEntry> = {
@@ -1221,6 +1427,12 @@ export const ExchangeEdgesRequest_Body_ThreadEntry: MessageFns<ExchangeEdgesRequ
         throw new globalThis.Error("value provided for field message.headsEdge of type uint64 too large");
       }
       writer.uint32(24).uint64(message.headsEdge);
+    }
+    if (message.chainsEdge !== undefined) {
+      if (BigInt.asUintN(64, message.chainsEdge) !== message.chainsEdge) {
+        throw new globalThis.Error("value provided for field message.chainsEdge of type uint64 too large");
+      }
+      writer.uint32(800).uint64(message.chainsEdge);
     }
     return writer;
   },
@@ -1260,6 +1472,14 @@ export const ExchangeEdgesRequest_Body_ThreadEntry: MessageFns<ExchangeEdgesRequ
             }
 
             message.headsEdge = reader.uint64() as bigint;
+            continue;
+          }
+          case 100: {
+            if (tag !== 800) {
+              break;
+            }
+
+            message.chainsEdge = reader.uint64() as bigint;
             continue;
           }
         }
@@ -1327,7 +1547,13 @@ export const ExchangeEdgesReply: MessageFns<ExchangeEdgesReply> = {
 };
 
 function createBaseExchangeEdgesReply_ThreadEdges(): ExchangeEdgesReply_ThreadEdges {
-  return { threadID: undefined, exists: undefined, addressEdge: undefined, headsEdge: undefined };
+  return {
+    threadID: undefined,
+    exists: undefined,
+    addressEdge: undefined,
+    headsEdge: undefined,
+    chainsEdge: undefined,
+  };
 }
 
 export const ExchangeEdgesReply_ThreadEdges: MessageFns<ExchangeEdgesReply_ThreadEdges> = {
@@ -1349,6 +1575,12 @@ export const ExchangeEdgesReply_ThreadEdges: MessageFns<ExchangeEdgesReply_Threa
         throw new globalThis.Error("value provided for field message.headsEdge of type uint64 too large");
       }
       writer.uint32(32).uint64(message.headsEdge);
+    }
+    if (message.chainsEdge !== undefined) {
+      if (BigInt.asUintN(64, message.chainsEdge) !== message.chainsEdge) {
+        throw new globalThis.Error("value provided for field message.chainsEdge of type uint64 too large");
+      }
+      writer.uint32(800).uint64(message.chainsEdge);
     }
     return writer;
   },
@@ -1396,6 +1628,14 @@ export const ExchangeEdgesReply_ThreadEdges: MessageFns<ExchangeEdgesReply_Threa
             }
 
             message.headsEdge = reader.uint64() as bigint;
+            continue;
+          }
+          case 100: {
+            if (tag !== 800) {
+              break;
+            }
+
+            message.chainsEdge = reader.uint64() as bigint;
             continue;
           }
         }

@@ -12,7 +12,7 @@ import {
   planRequest,
   splitScope,
 } from '../../../../src/net/replication/plan.ts'
-import type { PeerLog } from '../../../../src/net/replica.ts'
+import type { Edges, PeerLog } from '../../../../src/net/replica.ts'
 import { newPeer } from '../../../support/fake-replica.ts'
 
 const ADDRESS = parseAddress('/ip4/127.0.0.1/tcp/4006')
@@ -37,6 +37,15 @@ describe('the plan of an exchange', () => {
     expect(planExchange(local, { addresses: 1n, heads: 9n })).toEqual({ logs: false, records: true })
   })
 
+  it('compares all chains with a peer that holds them, in whatever order, and the main ones with others', () => {
+    const held = { addresses: 1n, heads: 2n, chains: 5n }
+    const records = (remote: Edges): boolean => planExchange(held, remote).records
+    expect(records({ addresses: 1n, heads: 3n, chains: 5n })).toBe(false)
+    expect(records({ addresses: 1n, heads: 2n, chains: 6n })).toBe(true)
+    expect(records({ addresses: 1n, heads: 2n })).toBe(false)
+    expect(records({ addresses: 1n, heads: 3n })).toBe(true)
+  })
+
   it('asks nothing of a peer that has nothing', () => {
     expect(planExchange({ addresses: 1n, heads: 2n }, { addresses: 0n, heads: 0n })).toEqual({
       logs: false,
@@ -49,11 +58,23 @@ describe('the plan of a request', () => {
   it('asks after our heads, and names logs out of scope with limit 0', () => {
     const [empty, full, other, stalled] = [log(), log(5), log(2), log(1)]
     const scope = { only: new Set([empty.id, full.id, stalled.id]), limit: 100 }
-    expect(planRequest([empty, full, other, stalled], scope, new Set([stalled.id]))).toEqual([
-      { logId: empty.id, offset: undefined, counter: 0, limit: 100 },
-      { logId: full.id, offset: full.head, counter: 5, limit: 100 },
-      { logId: other.id, offset: other.head, counter: 2, limit: 0 },
-      { logId: stalled.id, offset: stalled.head, counter: 1, limit: 0 },
+    const held = { skip: new Set([stalled.id]), records: new Map() }
+    const rest = { held: [], located: false }
+    expect(planRequest([empty, full, other, stalled], scope, held)).toEqual([
+      { logId: empty.id, offset: undefined, counter: 0, limit: 100, ...rest },
+      { logId: full.id, offset: full.head, counter: 5, limit: 100, ...rest },
+      { logId: other.id, offset: other.head, counter: 2, limit: 0, ...rest },
+      { logId: stalled.id, offset: stalled.head, counter: 1, limit: 0, ...rest },
+    ])
+  })
+
+  it('names what is held of other chains, and how far back where that is to be found out', () => {
+    const [forked, other] = [log(5), log(5)]
+    const records = new Map([[forked.id, other.head === undefined ? [] : [other.head]]])
+    const scope = { only: new Set([forked.id]), limit: 10, locate: true }
+    expect(planRequest([forked, other], scope, { skip: new Set(), records })).toMatchObject([
+      { held: records.get(forked.id), located: true },
+      { held: [], located: false, limit: 0 },
     ])
   })
 
@@ -101,6 +122,28 @@ describe('the plan for a reply', () => {
     ).toEqual([])
   })
 
+  it('takes every chain, with what vouches for it, and sees which it must ask for in another way', () => {
+    const [known, other] = [log(3), log(5)]
+    const [chain, alone] = [log(4), log(1)]
+    if (chain.head === undefined || alone.head === undefined) throw new Error('the logs have heads')
+    const attestation = new Uint8Array(64)
+    const sent = { head: chain.head, counter: 4, attestation, records: [RECORD] }
+    const chains = [sent, { head: chain.head, counter: 4, records: [] }, { head: alone.head, counter: 1, records: [] }]
+    const reply = { unreadable: 0, logs: [{ logId: known.id, records: [], log: known, chains }] }
+    expect(planReply([known, other], reply)).toMatchObject({
+      runs: [{ logId: known.id, records: [RECORD], attestation: { head: chain.head, signature: attestation } }],
+      parted: [{ logId: known.id, head: chain.head }],
+    })
+  })
+
+  it('sees an attestation of the head that is held', () => {
+    const known = log(3)
+    const told = { ...known, attestation: new Uint8Array(64) }
+    expect(freshLogs([known], [told])).toEqual([told])
+    expect(freshLogs([told], [told])).toEqual([])
+    expect(freshLogs([known], [{ ...told, head: log(2).head }])).toEqual([])
+  })
+
   it('sees an address that is new', () => {
     const known = log()
     expect(freshLogs([known], [known])).toEqual([])
@@ -111,7 +154,7 @@ describe('the plan for a reply', () => {
 
 describe('the plan for a gap', () => {
   const far = log(500)
-  const run = { logId: far.id, records: [RECORD], log: far }
+  const run = { logId: far.id, records: [RECORD], head: far.head, counter: 500, attestation: undefined }
 
   it('asks for all records that are missing if fewer were asked for', () => {
     const scope = planGap(run, { stored: 0, counter: 20, gap: true }, { limit: 100 })
@@ -128,6 +171,6 @@ describe('the plan for a gap', () => {
     expect(planGap(run, { stored: 0, counter: 20, gap: true }, { limit: 480 })).toBeUndefined()
     const single = { only: new Set([far.id]), limit: 100 }
     expect(planGap(run, { stored: 0, counter: 20, gap: true }, single)).toBeUndefined()
-    expect(planGap({ ...run, log: undefined }, { stored: 0, counter: 20, gap: true }, { limit: 1 })).toBeUndefined()
+    expect(planGap({ ...run, counter: 0 }, { stored: 0, counter: 20, gap: true }, { limit: 1 })).toBeUndefined()
   })
 })
