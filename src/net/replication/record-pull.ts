@@ -229,23 +229,35 @@ export class RecordPull {
   }
 }
 
-/** Adds what can be added: one bad log keeps none of the others out. */
-export async function addLogs(components: PullComponents, target: PullTarget, logs: readonly PeerLog[]): Promise<void> {
+/**
+ * Adds what can be added: one bad log keeps none of the others out. Answers whether there may be room for more, which is
+ * not tried in vain for each log of a flood.
+ */
+export async function addLogs(
+  components: PullComponents,
+  target: PullTarget,
+  logs: readonly PeerLog[],
+): Promise<boolean> {
   const { replica, logger } = components
   const { peer, threadId } = target
-  if (logs.length === 0) return
+  if (logs.length === 0) return true
   try {
     await replica.addLogs(threadId, logs, peer)
+    return true
   } catch (error) {
-    if (!isPeerFault(error)) throw error
+    if (!isPeerFault(error) && !hasCode(error, 'NO_SPACE')) throw error
     if (logs.length > 1) {
-      for (const log of logs) await addLogs(components, target, [log])
-      return
+      const half = Math.ceil(logs.length / 2)
+      for (const part of [logs.slice(0, half), logs.slice(half)]) {
+        if (!(await addLogs(components, target, part))) return false
+      }
+      return true
     }
     logger.warn(
       { peer, thread: threadId, log: logs[0]?.id, reason: error.message },
       'a peer sent a log that is not valid',
     )
+    return !hasCode(error, 'TOO_LARGE') && !hasCode(error, 'NO_SPACE')
   }
 }
 
