@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { ClientDuplexStream } from '@grpc/grpc-js'
 import { Client, credentials } from '@grpc/grpc-js'
 import { APIDefinition } from '../src/api/gen/threads.ts'
-import { newThreadId, threadIdFromBytes, threadIdToBytes } from '../src/core/thread-id.ts'
+import { newThreadId, threadIdToBytes } from '../src/core/thread-id.ts'
 import { COLLECTION, INDEX_PATH, SCHEMA } from './document.ts'
 import type { Target, TargetDatabase } from './target.ts'
 
@@ -30,25 +30,31 @@ interface Method<Request, Members, Reply> {
   readonly responseType: Codec<Reply, never>
 }
 
+export interface ApiTarget extends Target {
+  /** A database that is there. */
+  open(id: Uint8Array): TargetDatabase
+}
+
 /** Any daemon with the API of go-threads. */
-export function connect(address: string, pid: number): Target {
+export function connect(address: string, pid: number): ApiTarget {
   const client = new Client(address, credentials.createInsecure(), {
     'grpc.max_receive_message_length': -1,
     'grpc.max_send_message_length': -1,
   })
   const api = new Api(client)
-  const target = (dbID: Uint8Array): TargetDatabase => new ApiDatabase(api, dbID)
+  const open = (id: Uint8Array): TargetDatabase => new ApiDatabase(api, id)
   return {
     name: 'gRPC',
     pid,
+    open,
     async newDatabase() {
       const dbID = threadIdToBytes(newThreadId('raw', randomBytes))
       await api.unary(methods.newDB, { dbID, collections })
-      return target(dbID)
+      return open(dbID)
     },
     async join({ address: addr, key }) {
       await api.unary(methods.newDBFromAddr, { addr, key, collections })
-      return target(addr.subarray(-THREAD_ID_BYTES))
+      return open(addr.subarray(-THREAD_ID_BYTES))
     },
     async [Symbol.asyncDispose]() {
       client.close()
@@ -95,13 +101,14 @@ function pathOf({ name }: { readonly name: string }): string {
 }
 
 class ApiDatabase implements TargetDatabase {
+  readonly id: Uint8Array
   readonly #api: Api
   readonly #place: { dbID: Uint8Array; collectionName: string }
 
-  constructor(api: Api, dbID: Uint8Array) {
-    threadIdFromBytes(dbID)
+  constructor(api: Api, id: Uint8Array) {
+    this.id = id
     this.#api = api
-    this.#place = { dbID, collectionName: COLLECTION }
+    this.#place = { dbID: id, collectionName: COLLECTION }
   }
 
   async create(instances: readonly Uint8Array[]): Promise<void> {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { createDb, type Database, parseQuery } from 'threads-db/db'
 import { createNet, newThreadId, openHostStore, type PrivateKey, silentLogger, systemClock } from 'threads-db/net'
 import { addressFromBytes, addressToBytes } from '../src/core/address.ts'
+import { threadIdToBytes } from '../src/core/thread-id.ts'
 import { threadKeyFromBytes, threadKeyToBytes } from '../src/core/thread-key.ts'
 import { COLLECTION, INDEX_PATH, SCHEMA } from './document.ts'
 import type { Invitation, Target, TargetDatabase } from './target.ts'
@@ -38,6 +39,7 @@ export async function openEmbedded(location: string, privateKey: PrivateKey): Pr
 function targetOf(database: Database): TargetDatabase {
   const people = database.collection(COLLECTION)
   return {
+    id: threadIdToBytes(database.id),
     create: async (documents) => void (await people.create(documents)),
     save: (documents) => people.save(documents),
     delete: (ids) => people.delete(ids),

@@ -1,5 +1,7 @@
 /** A database that is measured, however it is reached. All documents are those of `document.ts`, in one collection. */
 export interface TargetDatabase {
+  /** Bytes of its thread id. */
+  readonly id: Uint8Array
   create(documents: readonly Uint8Array[]): Promise<void>
   save(documents: readonly Uint8Array[]): Promise<void>
   delete(ids: readonly string[]): Promise<void>
