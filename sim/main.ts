@@ -12,7 +12,8 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { parseCut } from './cut.ts'
-import { type Fault, FAULTS, faultNamed } from './faults.ts'
+import { FAULTS, faultNamed } from './faults.ts'
+import { findFault } from './find-fault.ts'
 import { type Outcome, PLAIN_TASK, runAll, SimThread, type Task } from './pool.ts'
 import { Tally } from './tally.ts'
 
@@ -99,7 +100,7 @@ async function findFaults(): Promise<number> {
   let missed = 0
   const lanes = Array.from({ length: workers }, async () => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      const found = await firstSeedOf(next)
+      const found = await findFault(next, { from: first, seeds: FAULT_SEEDS, forks: values.forks })
       console.log(
         `${next.padEnd(24)} ${found === undefined ? 'is NOT found' : `seed ${found.seed}: ${found.failure?.split('\n')[0]}`}`,
       )
@@ -108,19 +109,6 @@ async function findFaults(): Promise<number> {
   })
   await Promise.all(lanes)
   return missed === 0 ? 0 : 1
-}
-
-async function firstSeedOf(name: Fault): Promise<Outcome | undefined> {
-  const thread = new SimThread({ fault: name, forks: values.forks })
-  try {
-    for (let seed = first; seed < first + FAULT_SEEDS; seed++) {
-      const outcome = await thread.run({ ...PLAIN_TASK, seed })
-      if (outcome.failure !== undefined) return outcome
-    }
-    return undefined
-  } finally {
-    await thread.close()
-  }
 }
 
 function whole(name: string, text: string): number {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { cutText, parseCut } from '../../sim/cut.ts'
 import { type Fault, FAULTS } from '../../sim/faults.ts'
+import { findFault } from '../../sim/find-fault.ts'
 import { type MutantName, MUTANTS, placesOf } from '../../sim/mutants.ts'
 import { type Outcome, PLAIN_TASK, runAll, SimThread } from '../../sim/pool.ts'
 
@@ -76,15 +77,8 @@ describe('a mistake made on purpose', () => {
   it.concurrent.each(FAULTS)(
     '%s is found',
     async (fault) => {
-      const thread = new SimThread({ fault })
-      const from = SHOWN_BY[fault] ?? 1
-      const shown: string[] = []
-      for (let seed = from; seed < from + FAULT_SEEDS && shown.length === 0; seed++) {
-        const { failure } = await thread.run({ ...PLAIN_TASK, seed })
-        if (failure !== undefined) shown.push(failure)
-      }
-      await thread.close()
-      expect(shown).not.toEqual([])
+      const found = await findFault(fault, { from: SHOWN_BY[fault] ?? 1, seeds: FAULT_SEEDS })
+      expect(found, `${fault} is not found`).toBeDefined()
     },
     TIMEOUT_MS,
   )
