@@ -33,8 +33,15 @@ interface Envelope {
 export async function* walkLog(session: BlockSession, walk: Walk): AsyncGenerator<RecordBlocks[]> {
   const envelopes = await envelopesBetween(session, walk)
   for (let at = 0; at < envelopes.length; at += RECORDS_AT_ONCE) {
-    yield await complete(session, envelopes.slice(at, at + RECORDS_AT_ONCE))
+    yield* completeAll(session, envelopes.slice(at, at + RECORDS_AT_ONCE))
   }
+}
+
+/** If a block cannot be had, the records before the one it belongs to are yielded all the same. */
+async function* completeAll(session: BlockSession, envelopes: readonly Envelope[]): AsyncGenerator<RecordBlocks[]> {
+  const all = await complete(session, envelopes).catch(() => undefined)
+  if (all !== undefined) yield all
+  else for (const envelope of envelopes) yield await complete(session, [envelope])
 }
 
 async function envelopesBetween(session: BlockSession, { from, to, serviceKey }: Walk): Promise<Envelope[]> {
@@ -58,14 +65,11 @@ async function envelopesBetween(session: BlockSession, { from, to, serviceKey }:
 async function complete(session: BlockSession, envelopes: readonly Envelope[]): Promise<RecordBlocks[]> {
   const events = await session.fetch(envelopes.map(({ event }) => event))
   const links = events.map(decodeEvent)
-  const [headers, bodies] = await Promise.all([
-    session.fetch(links.map(({ header }) => header)),
-    session.fetch(links.map(({ body }) => body)),
-  ])
+  const rest = await session.fetch(links.flatMap(({ header, body }) => [header, body]))
   return envelopes.map(({ recordNode }, index) => ({
     recordNode,
     eventNode: events[index] ?? EMPTY_BYTES,
-    headerNode: headers[index] ?? EMPTY_BYTES,
-    bodyNode: bodies[index] ?? EMPTY_BYTES,
+    headerNode: rest[2 * index] ?? EMPTY_BYTES,
+    bodyNode: rest[2 * index + 1] ?? EMPTY_BYTES,
   }))
 }

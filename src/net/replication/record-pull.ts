@@ -10,6 +10,7 @@ import type { GetRecordsReply } from '../protocol/messages.ts'
 import { PeerRefusal, Status, StatusError } from '../protocol/status.ts'
 import type { PeerLog, Receipt, Replica } from '../replica.ts'
 import { walkLog } from './log-walk.ts'
+import { LastingSession } from './lasting-session.ts'
 import type { PeerBook } from './peer-book.ts'
 import { PartedChains } from './parted-chains.ts'
 import { freshLogs, planGap, planReply, planRequest, type Run, type Scope, splitScope } from './plan.ts'
@@ -207,7 +208,7 @@ export class RecordPull {
     const from = first && openRecord(first.recordNode, serviceKey).prev
     if (blocks === undefined || from === undefined) return undefined
     try {
-      const session = await blocks.open(peer, { signal })
+      const session = new LastingSession(() => blocks.open(peer, { signal }))
       try {
         const to = replica.log(threadId, logId)?.head
         for await (const older of walkLog(session, { from, to, serviceKey }))

@@ -320,7 +320,7 @@ describe('a pull', () => {
     if (lost === undefined) throw new Error('no such record')
     Object.assign(lost, { blocks: { ...lost.blocks, bodyNode: randomBytes(34) } })
     await b.replication.pullThread(threadId)
-    expect(b.replica.counter(threadId, logs.a)).toBe(16)
+    expect(b.replica.counter(threadId, logs.a)).toBe(20)
     const stall = { logId: logs.a, kind: 'gap', reason: expect.stringContaining('RECORD_NOT_FOUND') }
     expect(b.replication.syncStatus()).toMatchObject([{ stalls: [stall] }])
   })
