@@ -5,7 +5,7 @@ import {
   type QuickJSWASMModule,
 } from 'quickjs-emscripten-core'
 import { Limiter } from './limiter.ts'
-import { WORK_LEFT } from './metering.ts'
+import { STACK_LEFT, WORK_LEFT } from './metering.ts'
 import { withoutSurroundings } from './surroundings.ts'
 
 const WASM_PAGE_BYTES = 65_536
@@ -48,9 +48,11 @@ export async function startEngine(build: EngineBuild, memoryBytes: number): Prom
     },
   })
   const quickjs = await newQuickJSWASMModuleFromVariant(variant)
-  const { [WORK_LEFT]: workLeft } = (await instantiated.promise).exports
-  if (!(workLeft instanceof WebAssembly.Global)) throw new TypeError('the engine is not metered')
-  const limiter = new Limiter(workLeft)
+  const { [WORK_LEFT]: workLeft, [STACK_LEFT]: stackLeft } = (await instantiated.promise).exports
+  if (!(workLeft instanceof WebAssembly.Global) || !(stackLeft instanceof WebAssembly.Global)) {
+    throw new TypeError('the engine is not metered')
+  }
+  const limiter = new Limiter({ workLeft, stackLeft })
   limiter.guardMemory(memory)
   return { quickjs, limiter }
 }

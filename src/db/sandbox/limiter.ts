@@ -1,4 +1,5 @@
-import { MAX_WORK } from './metering.ts'
+import { type Limit, THREAD_STACK_BYTES } from './limits.ts'
+import { NO_LIMIT } from './metering.ts'
 
 /** Units of work that a call may go on for after it was told to stop. */
 const GRACE_WORK = 1_000_000
@@ -9,9 +10,13 @@ export interface Allowance {
   readonly work: number
 }
 
-export type Limit = 'steps' | 'work' | 'memory'
+/** What the engine counts itself, see `meterModule`. */
+export interface Meters {
+  readonly workLeft: WebAssembly.Global
+  readonly stackLeft: WebAssembly.Global
+}
 
-/** A call used up its ticks, its work or its memory. Whatever it answered does not count. */
+/** A call used up what it may use. Whatever it answered does not count. */
 export class LimitReached extends Error {
   readonly limit: Limit
 
@@ -23,16 +28,17 @@ export class LimitReached extends Error {
 
 /** Holds the code that runs in one engine to its limits. */
 export class Limiter {
-  /** The engine's count of its own work. */
   readonly #workLeft: WebAssembly.Global
+  readonly #stackLeft: WebAssembly.Global
   #running = false
   #ticksLeft = Number.POSITIVE_INFINITY
   #outOfMemory = false
   #worn = false
   #lastWork = 0
 
-  constructor(workLeft: WebAssembly.Global) {
+  constructor({ workLeft, stackLeft }: Meters) {
     this.#workLeft = workLeft
+    this.#stackLeft = stackLeft
   }
 
   /** Whether the engine must not be used again: it has little memory left, or was left in the middle of something. */
@@ -50,6 +56,7 @@ export class Limiter {
     this.#running = true
     this.#ticksLeft = ticks
     this.#workLeft.value = work
+    this.#stackLeft.value = THREAD_STACK_BYTES
     try {
       const result = code()
       this.#check()
@@ -61,7 +68,8 @@ export class Limiter {
       this.#lastWork = work - this.#workLeft.value
       this.#running = false
       this.#ticksLeft = Number.POSITIVE_INFINITY
-      this.#workLeft.value = MAX_WORK
+      this.#workLeft.value = NO_LIMIT
+      this.#stackLeft.value = NO_LIMIT
     }
   }
 
@@ -97,10 +105,12 @@ export class Limiter {
 
   #check(): void {
     // A trap leaves the engine in the middle of something.
-    const trapped = this.#workLeft.value < 0
-    if (trapped) this.#worn = true
+    const isOutOfWork = this.#workLeft.value < 0
+    const isOutOfStack = this.#stackLeft.value < 0
+    if (isOutOfWork || isOutOfStack) this.#worn = true
     if (this.#outOfMemory) throw new LimitReached('memory')
     if (this.#ticksLeft < 0) throw new LimitReached('steps')
-    if (trapped) throw new LimitReached('work')
+    if (isOutOfStack) throw new LimitReached('stack')
+    if (isOutOfWork) throw new LimitReached('work')
   }
 }

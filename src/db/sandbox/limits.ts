@@ -22,12 +22,23 @@ export interface Limits {
 /** Jumps, calls or steps of a regular expression; a turn of a loop is about two. */
 export const STEPS_PER_TICK = 10_000
 
-const MIB = 1024 * 1024
+const KIB = 1024
+const MIB = 1024 * KIB
+
+export type Limit = 'steps' | 'work' | 'memory' | 'stack'
 
 /** What a call may use, in words. */
-export function allowed(limit: 'steps' | 'work' | 'memory', { ticks, work, memoryBytes }: Limits): string {
-  if (limit === 'steps') return `${ticks * STEPS_PER_TICK} steps`
-  return limit === 'work' ? `${work} units of work inside built-ins` : `${memoryBytes / MIB} MiB`
+export function allowed(limit: Limit, { ticks, work, memoryBytes }: Limits): string {
+  switch (limit) {
+    case 'steps':
+      return `${ticks * STEPS_PER_TICK} steps`
+    case 'work':
+      return `${work} units of work inside built-ins`
+    case 'memory':
+      return `${memoryBytes / MIB} MiB`
+    case 'stack':
+      return `${THREAD_STACK_BYTES / KIB} KiB of its thread`
+  }
 }
 
 export const LIMITS: Record<Budget, Limits> = {
@@ -48,8 +59,14 @@ export const SHARED_PART: number = 1 / 16
 /** A call that does more of its work than this leaves larger tables behind; its realm is not used again. */
 export const LIGHT_PART: number = 1 / 128
 
-/** Deeper recursion throws inside the function. More would let the engine overflow the stack of its thread. */
-export const STACK_BYTES: number = 256 * 1024
+/** Of the engine's own stack. Deeper recursion throws inside the function. */
+export const STACK_BYTES: number = 96 * 1024
+
+/**
+ * Of the stack of the thread, which the engine spends too: some of its functions, above all those that read sources, need
+ * many times more of it than of its own. Browsers give workers less than 1 MiB.
+ */
+export const THREAD_STACK_BYTES: number = 320 * 1024
 
 /** Of the body of a validator or filter, in UTF-16 units. */
 export const MAX_SOURCE_CHARS: number = 256 * 1024

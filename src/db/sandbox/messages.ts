@@ -22,7 +22,7 @@ export interface SandboxCall {
   readonly second: string | undefined
 }
 
-/** One message to a worker. It replies with one answer per call. */
+/** One message to a worker. It replies with one answer for each of the first calls, or for all. */
 export interface Work {
   readonly functions: readonly SandboxFunction[]
   readonly calls: readonly SandboxCall[]
@@ -30,8 +30,8 @@ export interface Work {
 }
 
 /**
- * What became of a call: `compiled`, `uncompilable`, `out-of-steps`, `out-of-work`, `out-of-memory`, or a word of
- * `ANSWERS`.
+ * What became of a call: `compiled`, `uncompilable`, `out-of-steps`, `out-of-work`, `out-of-memory`, `out-of-stack`, or a
+ * word of `ANSWERS`.
  */
 export interface Answer {
   readonly word: string

@@ -1,251 +1,221 @@
 /**
- * Rewrites the WebAssembly of the engine so that it counts its own work: one unit for each call of one of its functions,
- * for each turn of one of its loops, and for every 16 bytes that it copies or fills. It stops where no units are left,
- * also inside of built-ins that the engine itself cannot interrupt. The count depends on what the engine does alone, so
- * it is the same on every machine.
+ * Rewrites the WebAssembly of the engine so that it counts what it uses of its host:
  *
- * The units left are a new exported global variable; below zero, the next loop or call is a trap.
+ * - work: one unit for each call of one of its functions, for each turn of one of its loops, and for every 16 bytes that
+ *   it copies or fills;
+ * - stack: what the functions under way need at most, however they are compiled.
+ *
+ * It stops with a trap where nothing is left, also inside of built-ins that the engine itself cannot interrupt. What is
+ * left are new exported global variables, below zero after the trap. They depend on what the engine does alone, so they
+ * are the same on every machine.
  */
+import { concat, encodeNumber, encodeSigned, WasmReader } from './wasm-bytes.ts'
+import { OP, skipInstruction } from './wasm-instructions.ts'
 
-/** Name of the export. */
+/** Names of the exports. */
 export const WORK_LEFT = 'workLeft'
+export const STACK_LEFT = 'stackLeft'
 
-/** What the global starts with: no limit. */
-export const MAX_WORK: number = 2 ** 31 - 1
+/** What they start with: no limit. */
+export const NO_LIMIT: number = 2 ** 31 - 1
 
 const HEADER_BYTES = 8
-const SECTION = { globals: 6, exports: 7, code: 10 } as const
+const SECTION = { types: 1, functions: 3, globals: 6, exports: 7, code: 10 } as const
 const I32 = 0x7f
 const MUTABLE = 1
 const GLOBAL_EXPORT = 3
 /** 16 bytes are one unit. */
 const BYTES_SHIFT = 4
-
-// https://webassembly.github.io/spec/core/binary/instructions.html
-const OP = {
-  unreachable: 0x00,
-  loop: 0x03,
-  if: 0x04,
-  end: 0x0b,
-  brTable: 0x0e,
-  callIndirect: 0x11,
-  globalGet: 0x23,
-  globalSet: 0x24,
-  i32Const: 0x41,
-  f32Const: 0x43,
-  f64Const: 0x44,
-  i32LtS: 0x48,
-  i32Sub: 0x6b,
-  i32ShrU: 0x76,
-  prefix: 0xfc,
-} as const
 const NO_RESULT = 0x40
-const MEMORY_COPY = 10
-const MEMORY_FILL = 11
-/** Behind the prefix: conversions of numbers without immediates. */
-const LAST_CONVERSION = 7
+
+/** Of a frame, beside its variables: where it returns to, and values in between. */
+const FRAME_BYTES = 128
+const VARIABLE_BYTES = 8
+
+interface Signature {
+  readonly parameters: number
+  /** As the type of a block. */
+  readonly result: number
+}
+
+/** What is known of the module behind its first sections. */
+interface Module {
+  signatures: Signature[]
+  /** Of each function, the number of its signature. */
+  functions: number[]
+  globals: number
+}
 
 /** Throws TypeError for a module with what this engine does not have. */
 export function meterModule(wasm: Uint8Array): Uint8Array<ArrayBuffer> {
-  const reader = new Reader(wasm, HEADER_BYTES)
+  const reader = new WasmReader(wasm, HEADER_BYTES)
   const parts: Uint8Array[] = [wasm.subarray(0, HEADER_BYTES)]
-  let codes: Codes | undefined
+  const module: Module = { signatures: [], functions: [], globals: 0 }
   while (!reader.atEnd) {
     const id = reader.byte()
-    const section = reader.take(reader.number())
-    if (id === SECTION.globals) codes = codesFor(new Reader(section).number())
-    const metered = codes === undefined ? section : meterSection(id, section, codes)
+    const metered = meterSection(id, reader.take(reader.number()), module)
     parts.push(Uint8Array.of(id, ...encodeNumber(metered.length)), metered)
   }
-  if (codes === undefined) throw new TypeError('the module has no global variables')
+  if (module.globals === 0) throw new TypeError('the module has no global variables')
   return concat(parts)
 }
 
-/** Instructions to insert. */
-interface Codes {
-  /** Number of the global of the units left; the one behind it is for intermediate values. */
-  readonly workLeft: number
-  /** Charges one unit. */
-  readonly one: Uint8Array
-  /** Charges the bytes whose number is the last value on the stack, and leaves it there. */
-  readonly bytes: Uint8Array
-}
-
-function codesFor(globals: number): Codes {
-  const left = encodeNumber(globals)
-  const scratch = encodeNumber(globals + 1)
-  const unreachableBelowZero = [
-    OP.globalGet,
-    ...left,
-    OP.i32Const,
-    0,
-    OP.i32LtS,
-    OP.if,
-    NO_RESULT,
-    OP.unreachable,
-    OP.end,
-  ]
-  const subtract = [OP.i32Sub, OP.globalSet, ...left, ...unreachableBelowZero]
-  const keep = [OP.globalSet, ...scratch]
-  const kept = [OP.globalGet, ...scratch]
-  const getLeft = [OP.globalGet, ...left]
-  return {
-    workLeft: globals,
-    one: Uint8Array.of(...getLeft, OP.i32Const, 1, ...subtract),
-    bytes: Uint8Array.of(...keep, ...getLeft, ...kept, OP.i32Const, BYTES_SHIFT, OP.i32ShrU, ...subtract, ...kept),
-  }
-}
-
-function meterSection(id: number, section: Uint8Array, codes: Codes): Uint8Array {
-  const reader = new Reader(section)
+function meterSection(id: number, section: Uint8Array, module: Module): Uint8Array {
+  const reader = new WasmReader(section)
   switch (id) {
+    case SECTION.types:
+      module.signatures = list(reader, readSignature)
+      return section
+    case SECTION.functions:
+      module.functions = list(reader, () => reader.number())
+      return section
     case SECTION.globals: {
-      const count = encodeNumber(reader.number() + 2)
-      const workLeft = [I32, MUTABLE, OP.i32Const, ...encodeSigned(MAX_WORK), OP.end]
+      module.globals = reader.number()
+      const count = Uint8Array.from(encodeNumber(module.globals + 3))
+      const unlimited = [I32, MUTABLE, OP.i32Const, ...encodeSigned(NO_LIMIT), OP.end]
       const scratch = [I32, MUTABLE, OP.i32Const, 0, OP.end]
-      return concat([Uint8Array.from(count), reader.rest(), Uint8Array.of(...workLeft, ...scratch)])
+      return concat([count, reader.rest(), Uint8Array.of(...unlimited, ...unlimited, ...scratch)])
     }
     case SECTION.exports: {
-      const count = encodeNumber(reader.number() + 1)
-      const name = new TextEncoder().encode(WORK_LEFT)
-      const entry = [name.length, ...name, GLOBAL_EXPORT, ...encodeNumber(codes.workLeft)]
-      return concat([Uint8Array.from(count), reader.rest(), Uint8Array.from(entry)])
+      const count = Uint8Array.from(encodeNumber(reader.number() + 2))
+      const { globals } = module
+      return concat([count, reader.rest(), exportOf(WORK_LEFT, globals), exportOf(STACK_LEFT, globals + 1)])
     }
     case SECTION.code: {
-      const count = reader.number()
-      const parts: Uint8Array[] = [Uint8Array.from(encodeNumber(count))]
-      for (let i = 0; i < count; i++) {
-        const metered = meterFunction(reader.take(reader.number()), codes)
-        parts.push(Uint8Array.from(encodeNumber(metered.length)), metered)
-      }
-      return concat(parts)
+      const bodies = list(reader, () => reader.take(reader.number()))
+      const metered = bodies.flatMap((body, index) => {
+        const signature = module.signatures[module.functions[index] ?? -1]
+        if (signature === undefined) throw new TypeError('a function has no signature')
+        const code = new FunctionMeter(body, signature, module.globals).meter()
+        return [Uint8Array.from(encodeNumber(code.length)), code]
+      })
+      return concat([Uint8Array.from(encodeNumber(bodies.length)), ...metered])
     }
     default:
       return section
   }
 }
 
-function meterFunction(body: Uint8Array, { one, bytes }: Codes): Uint8Array {
-  const reader = new Reader(body)
-  for (let groups = reader.number(); groups > 0; groups--) {
-    reader.number()
-    reader.byte()
-  }
-  const parts: Uint8Array[] = [body.subarray(0, reader.at), one]
-  let from = reader.at
-  const insert = (at: number, code: Uint8Array): void => {
-    parts.push(body.subarray(from, at), code)
-    from = at
-  }
-  while (!reader.atEnd) {
-    const start = reader.at
-    const op = skipInstruction(reader)
-    if (op === OP.loop) insert(reader.at, one)
-    else if (op === MEMORY_COPY_OP || op === MEMORY_FILL_OP) insert(start, bytes)
-  }
-  parts.push(body.subarray(from))
-  return concat(parts)
+function list<T>(reader: WasmReader, read: (reader: WasmReader) => T): T[] {
+  return Array.from({ length: reader.number() }, () => read(reader))
 }
 
-const PREFIXED = 0x100
-const MEMORY_COPY_OP: number = PREFIXED + MEMORY_COPY
-const MEMORY_FILL_OP: number = PREFIXED + MEMORY_FILL
-
-/** Moves behind the next instruction. Answers its number; those behind the prefix begin at 0x100. */
-function skipInstruction(reader: Reader): number {
-  const op = reader.byte()
-  if (op === OP.prefix) return PREFIXED + skipPrefixed(reader)
-  if (op === OP.brTable) {
-    for (let labels = reader.number() + 1; labels > 0; labels--) reader.number()
-  } else if (op === OP.f32Const) reader.take(4)
-  else if (op === OP.f64Const) reader.take(8)
-  else for (let left = immediates(op); left > 0; left--) reader.skipNumber()
-  return op
+function readSignature(reader: WasmReader): Signature {
+  reader.byte()
+  const parameters = list(reader, () => reader.byte()).length
+  const [result = NO_RESULT, ...more] = list(reader, () => reader.byte())
+  if (more.length > 0) throw new TypeError('a function has several results')
+  return { parameters, result }
 }
 
-function skipPrefixed(reader: Reader): number {
-  const op = reader.number()
-  if (op === MEMORY_COPY) reader.take(2)
-  else if (op === MEMORY_FILL) reader.take(1)
-  else if (op > LAST_CONVERSION) throw new TypeError(`unknown instruction 0xfc ${op}`)
-  return op
+function exportOf(name: string, global: number): Uint8Array {
+  const text = new TextEncoder().encode(name)
+  return Uint8Array.of(text.length, ...text, GLOBAL_EXPORT, ...encodeNumber(global))
 }
 
-/** How many numbers follow an instruction. */
-function immediates(op: number): number {
-  // unreachable, nop, else, end, return, drop, select; arithmetic.
-  if ([0x00, 0x01, 0x05, 0x0b, 0x0f, 0x1a, 0x1b].includes(op) || (op >= 0x45 && op <= 0xc4)) return 0
-  // block, loop, if, br, br_if, call; variables; memory.size, memory.grow, i32.const, i64.const.
-  if ([0x02, 0x03, 0x04, 0x0c, 0x0d, 0x10].includes(op) || (op >= 0x20 && op <= 0x24)) return 1
-  if (op >= 0x3f && op <= 0x42) return 1
-  // call_indirect; loads and stores.
-  if (op === OP.callIndirect || (op >= 0x28 && op <= 0x3e)) return 2
-  throw new TypeError(`unknown instruction 0x${op.toString(16)}`)
-}
+class FunctionMeter {
+  readonly #body: Uint8Array
+  readonly #signature: Signature
+  readonly #workLeft: number[]
+  readonly #stackLeft: number[]
+  readonly #scratch: number[]
 
-class Reader {
-  readonly #bytes: Uint8Array
-  at: number
-
-  constructor(bytes: Uint8Array, at = 0) {
-    this.#bytes = bytes
-    this.at = at
+  constructor(body: Uint8Array, signature: Signature, globals: number) {
+    this.#body = body
+    this.#signature = signature
+    this.#workLeft = encodeNumber(globals)
+    this.#stackLeft = encodeNumber(globals + 1)
+    this.#scratch = encodeNumber(globals + 2)
   }
 
-  get atEnd(): boolean {
-    return this.at >= this.#bytes.length
+  meter(): Uint8Array {
+    const reader = new WasmReader(this.#body)
+    const locals = list(reader, () => {
+      const count = reader.number()
+      reader.byte()
+      return count
+    })
+    const head = this.#body.subarray(0, reader.at)
+    const variables = locals.reduce((sum, count) => sum + count, this.#signature.parameters)
+    // One that calls no other is on top of the stack: one frame more does not matter.
+    const frame = callsOthers(this.#body, reader.at) ? FRAME_BYTES + VARIABLE_BYTES * variables : 0
+    const body = this.#meterBody(reader, frame > 0)
+    if (frame === 0) return concat([head, this.#charge(1), ...body])
+    const enter = [
+      ...this.#spend(this.#workLeft, 1),
+      ...this.#spend(this.#stackLeft, frame),
+      ...this.#trapBelowZero(true),
+    ]
+    const give = [...this.#get(this.#stackLeft), OP.i32Const, ...encodeSigned(frame), OP.i32Add]
+    return concat([
+      head,
+      Uint8Array.of(...enter, OP.block, this.#signature.result),
+      ...body,
+      Uint8Array.of(...give, ...this.#set(this.#stackLeft), OP.end),
+    ])
   }
 
-  byte(): number {
-    const byte = this.#bytes[this.at]
-    if (byte === undefined) throw new TypeError('the module ends within something')
-    this.at += 1
-    return byte
-  }
-
-  /** LEB128. */
-  number(): number {
-    let value = 0
-    for (let shift = 0; ; shift += 7) {
-      const byte = this.byte()
-      value |= (byte & 0x7f) << shift
-      if (byte < 0x80) return value >>> 0
+  /** A body in a block is left by leaving the block. */
+  #meterBody(reader: WasmReader, inBlock: boolean): Uint8Array[] {
+    const parts: Uint8Array[] = []
+    const one = this.#charge(1)
+    let from = reader.at
+    let depth = 0
+    while (!reader.atEnd) {
+      const start = reader.at
+      const op = skipInstruction(reader)
+      if (op === OP.block || op === OP.loop || op === OP.if) depth++
+      if (op === OP.end) depth--
+      if (op === OP.loop) {
+        parts.push(this.#body.subarray(from, reader.at), one)
+        from = reader.at
+      } else if (op === OP.memoryCopy || op === OP.memoryFill) {
+        parts.push(this.#body.subarray(from, start), this.#chargeBytes())
+        from = start
+      } else if (op === OP.return && inBlock) {
+        parts.push(this.#body.subarray(from, start), Uint8Array.of(OP.br, ...encodeNumber(depth)))
+        from = reader.at
+      }
     }
+    return [...parts, this.#body.subarray(from)]
   }
 
-  skipNumber(): void {
-    while (this.byte() >= 0x80);
+  #get(global: readonly number[]): number[] {
+    return [OP.globalGet, ...global]
   }
 
-  take(length: number): Uint8Array {
-    this.at += length
-    return this.#bytes.subarray(this.at - length, this.at)
+  #set(global: readonly number[]): number[] {
+    return [OP.globalSet, ...global]
   }
 
-  rest(): Uint8Array {
-    return this.#bytes.subarray(this.at)
+  #spend(global: readonly number[], units: number): number[] {
+    return [...this.#get(global), OP.i32Const, ...encodeSigned(units), OP.i32Sub, ...this.#set(global)]
+  }
+
+  #trapBelowZero(withStack = false): number[] {
+    const stack = withStack ? [...this.#get(this.#stackLeft), OP.i32Or] : []
+    const isBelowZero = [...this.#get(this.#workLeft), ...stack, OP.i32Const, 0, OP.i32LtS]
+    return [...isBelowZero, OP.if, NO_RESULT, OP.unreachable, OP.end]
+  }
+
+  #charge(units: number): Uint8Array {
+    return Uint8Array.of(...this.#spend(this.#workLeft, units), ...this.#trapBelowZero())
+  }
+
+  /** Charges the bytes whose number is the last value on the stack, and leaves it there. */
+  #chargeBytes(): Uint8Array {
+    const keep = this.#set(this.#scratch)
+    const kept = this.#get(this.#scratch)
+    const spend = [...this.#get(this.#workLeft), ...kept, OP.i32Const, BYTES_SHIFT, OP.i32ShrU, OP.i32Sub]
+    return Uint8Array.of(...keep, ...spend, ...this.#set(this.#workLeft), ...this.#trapBelowZero(), ...kept)
   }
 }
 
-function encodeNumber(value: number): number[] {
-  const bytes: number[] = []
-  for (; value >= 0x80; value >>>= 7) bytes.push((value & 0x7f) | 0x80)
-  return [...bytes, value]
-}
-
-/** Of a number that is not negative. */
-function encodeSigned(value: number): number[] {
-  const bytes: number[] = []
-  for (; value >= 0x40; value >>>= 7) bytes.push((value & 0x7f) | 0x80)
-  return [...bytes, value]
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
+function callsOthers(body: Uint8Array, start: number): boolean {
+  const reader = new WasmReader(body, start)
+  while (!reader.atEnd) {
+    const op = skipInstruction(reader)
+    if (op === OP.call || op === OP.callIndirect) return true
   }
-  return whole
+  return false
 }

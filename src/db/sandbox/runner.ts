@@ -1,8 +1,11 @@
 import { type Engine, type EngineBuild, startEngine } from './engine.ts'
-import { type Allowance, type Limit, LimitReached } from './limiter.ts'
-import { allowed, LIGHT_PART, LIMITS, type Limits, SHARED_MEMORY_BYTES, SHARED_PART } from './limits.ts'
+import { type Allowance, LimitReached } from './limiter.ts'
+import { allowed, LIGHT_PART, type Limit, LIMITS, type Limits, SHARED_MEMORY_BYTES, SHARED_PART } from './limits.ts'
 import { type Answer, parseAnswer, type SandboxCall, type SandboxFunction, type Work } from './messages.ts'
 import { CompileError, Realm } from './realm.ts'
+
+/** Of the answers to one work, in UTF-16 units: a filter can make much of little. */
+const MAX_ANSWERS_CHARS = 16 * 1024 * 1024
 
 /** The one used longest ago goes first. */
 const MAX_REALMS = 24
@@ -21,15 +24,22 @@ export class Runner {
     this.#build = build
   }
 
-  /** Calls `moved` after each call. An error means that the engine broke; nothing more should run in this thread. */
+  /**
+   * Answers the first calls, at least one, as many as one message may hold answers to. Calls `moved` after each. An error
+   * means that the engine broke; nothing more should run in this thread.
+   */
   async run({ functions, calls, budget }: Work, moved: () => void): Promise<Answer[]> {
     const answers: Answer[] = []
+    let chars = 0
     for (const call of calls) {
+      if (chars >= MAX_ANSWERS_CHARS) break
       const fn = functions[call.fn]
       if (fn === undefined) throw new RangeError('a call names a function that is not there')
       this.#shared ??= await startEngine(this.#build, SHARED_MEMORY_BYTES)
       const limits = LIMITS[budget]
-      answers.push(this.#runShared(this.#shared, fn, call, limits) ?? (await this.#runAlone(fn, call, limits)))
+      const answer = this.#runShared(this.#shared, fn, call, limits) ?? (await this.#runAlone(fn, call, limits))
+      answers.push(answer)
+      chars += answer.text.length
       moved()
     }
     return answers

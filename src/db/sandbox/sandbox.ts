@@ -7,7 +7,7 @@ import { type Budget, MAX_SOURCE_CHARS } from './limits.ts'
 import type { Answer, SandboxCall, SandboxFunction } from './messages.ts'
 import { SandboxPool } from './pool.ts'
 import { shownOf } from './shown.ts'
-import { COMPILING, judgeCalls, validatorsOf, verdictOf } from './verdict.ts'
+import { COMPILING, judgeCalls, limitReached, validatorsOf, verdictOf } from './verdict.ts'
 
 /** How often a verdict is tried for. */
 const JUDGE_TRIES = 3
@@ -49,8 +49,11 @@ export function createSandbox(options: SandboxOptions): Sandbox {
       }
       const call: SandboxCall = { fn: 0, timeMs: 0, who: undefined, first: undefined, second: undefined }
       const batch: Batch = { functions: [{ form, source }], calls: [call], budget: 'author', tries: 1 }
-      for (const { word, text } of await runBatch(pool, batch)) {
-        if (word !== 'compiled') throw new ThreadsError('INVALID_FUNCTION', `${COMPILING}: ${text || word}`)
+      for (const answer of await runBatch(pool, batch)) {
+        if (answer.word === 'compiled') continue
+        const limit = limitReached(answer)
+        const reason = limit === undefined ? answer.text : `it ${limit}`
+        throw new ThreadsError('INVALID_FUNCTION', `${COMPILING}: ${reason}`)
       }
     },
     async judge(requests, { budget = 'judge' } = {}) {
@@ -91,8 +94,11 @@ async function runBatch(pool: SandboxPool, { functions, calls, budget, tries }: 
   let part: SandboxCall[] = []
   let chars = 0
   const flush = async (): Promise<void> => {
-    if (part.length > 0) answers.push(...(await pool.run({ functions, calls: part, budget }, tries)))
-    part = []
+    while (part.length > 0) {
+      const answered = await pool.run({ functions, calls: part, budget }, tries)
+      answers.push(...answered)
+      part = part.slice(answered.length)
+    }
     chars = 0
   }
   for (const call of calls) {

@@ -42,7 +42,10 @@ export function* judgeCalls(
   }
 }
 
-export function verdictOf({ word, text }: Answer): Verdict {
+export function verdictOf(answer: Answer): Verdict {
+  const { word, text } = answer
+  const limit = limitReached(answer)
+  if (limit !== undefined) return { accepted: false, reason: 'limit', message: `${RUNNING}: validator ${limit}` }
   switch (word) {
     case 'accepted':
       return { accepted: true }
@@ -54,14 +57,22 @@ export function verdictOf({ word, text }: Answer): Verdict {
       return { accepted: false, reason: 'threw', message: `${RUNNING}: ${text}` }
     case 'uncompilable':
       return { accepted: false, reason: 'threw', message: `${COMPILING}: ${text}` }
-    case 'out-of-steps':
-    case 'out-of-work':
-      return { accepted: false, reason: 'limit', message: `${RUNNING}: validator timed out: more than ${text}` }
-    case 'out-of-memory':
-      return { accepted: false, reason: 'limit', message: `${RUNNING}: validator ran out of memory: more than ${text}` }
-    case 'out-of-stack':
-      return { accepted: false, reason: 'limit', message: `${RUNNING}: validator ran out of stack: more than ${text}` }
     default:
       throw new ThreadsError('INTERNAL', `a validator cannot answer ${word}`)
+  }
+}
+
+/** Which limit a call reached, and what would have been allowed; undefined if it reached none. */
+export function limitReached({ word, text }: Answer): string | undefined {
+  switch (word) {
+    case 'out-of-steps':
+    case 'out-of-work':
+      return `timed out: more than ${text}`
+    case 'out-of-memory':
+      return `ran out of memory: more than ${text}`
+    case 'out-of-stack':
+      return `ran out of stack: more than ${text}`
+    default:
+      return undefined
   }
 }

@@ -50,5 +50,6 @@ export const OUT_OF = {
   steps: 'limit: validator timed out: more than 10000000 steps',
   work: 'limit: validator timed out: more than 150000000 units of work inside built-ins',
   memory: 'limit: validator ran out of memory: more than 64 MiB',
-  stack: 'limit: validator ran out of stack: more than 256 KiB',
+  stack: 'limit: validator ran out of stack: more than 96 KiB',
+  threadStack: 'limit: validator ran out of stack: more than 320 KiB of its thread',
 } as const

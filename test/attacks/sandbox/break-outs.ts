@@ -73,7 +73,7 @@ export const BREAK_OUTS: readonly Attack[] = [
     'accepted',
   ),
   validator('asks for new.target', 'return new.target === undefined', 'accepted'),
-  validator('calls itself with new', 'return new _validate instanceof _validate', OUT_OF.stack),
+  validator('calls itself with new', 'return new _validate instanceof _validate', OUT_OF.threadStack),
   validator(
     'asks for super',
     'return super.constructor',

@@ -91,7 +91,7 @@ export const LEFTOVERS: readonly Attack[] = [
   validator(
     'tells by its stack that it was called before',
     'let depth = 0; const go = () => { depth++; go() }; try { go() } catch {} return String(depth)',
-    'denied: 1484 | denied: 1484 | denied: 1484',
+    'denied: 553 | denied: 553 | denied: 553',
     { documents: [{}, {}, {}] },
   ),
   filter(

@@ -1,4 +1,4 @@
-import { type Attack, filter, validator } from './attack.ts'
+import { type Attack, filter, OUT_OF, validator } from './attack.ts'
 
 /** What could say something else on another machine, in another engine, place or moment. */
 export const NONDETERMINISM: readonly Attack[] = [
@@ -101,12 +101,12 @@ export const NONDETERMINISM: readonly Attack[] = [
   validator(
     'measures its stack',
     'let depth = 0; const go = (...args) => { depth++; go(...args, 1) }; try { go() } catch {} return String(depth)',
-    'denied: 1166',
+    OUT_OF.threadStack,
   ),
   validator(
     'measures its stack by patterns and JSON',
     'let depth = 0; const go = () => { depth++; "x".replace(/x/, () => JSON.stringify({ toJSON: go })) }; try { go() } catch (e) { return depth + String(e) }',
-    'denied: 178InternalError: stack overflow',
+    OUT_OF.threadStack,
   ),
   validator(
     'matches what tables of Unicode say',

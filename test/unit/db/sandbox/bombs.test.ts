@@ -8,7 +8,7 @@ afterAll(() => sandbox.close())
 
 const TIMED_OUT = 'limit: validator timed out: more than 40000000 steps'
 const OUT_OF_MEMORY = 'limit: validator ran out of memory: more than 256 MiB'
-const OVERFLOW = 'limit: validator ran out of stack: more than 256 KiB'
+const OVERFLOW = /^limit: validator ran out of stack: more than (96 KiB|320 KiB of its thread)$/
 
 /** Programs that want to break out, block, or use up what they get, and what a host says of them. */
 const BOMBS: readonly [title: string, body: string, verdict: string | RegExp][] = [

@@ -171,6 +171,14 @@ describe('the check of a function', () => {
     await expect(sandbox.checkFunction(source, 'read-filter')).rejects.toMatchObject(failure)
   })
 
+  test('says which limit a source reaches when it is compiled', async () => {
+    const deep = `return ${'('.repeat(1e5)}1${')'.repeat(1e5)}`
+    await expect(sandbox.checkFunction(deep, 'write-validator')).rejects.toMatchObject({
+      code: 'INVALID_FUNCTION',
+      message: 'compiling js func: it ran out of stack: more than 320 KiB of its thread',
+    })
+  })
+
   test('does not run it', async () => {
     await sandbox.checkFunction('while (true) {}', 'read-filter')
   })
@@ -199,6 +207,14 @@ describe('a read filter', () => {
     const shown = await sandbox.filter('return instance', WRITER, [fido, rex])
     expect(shown[0]).toBe(fido)
     expect(shown[1]).toBe(rex)
+  })
+
+  test('may show much more than it was given', async () => {
+    const shown = await show(
+      'return { text: "x".repeat(4e6) }',
+      Array.from({ length: 10 }, () => rex),
+    )
+    expect(shown.map((text) => text?.length)).toEqual(Array.from({ length: 10 }, () => 4_000_011))
   })
 
   test('knows its reader', async () => {
