@@ -6,13 +6,19 @@ import type { GossipSubComponents } from '@libp2p/gossipsub'
 import type { Connection, Stream } from '@libp2p/interface'
 import { streamToDuplex } from './duplex.ts'
 
-/** Bytes that wait to be sent to one peer; what comes on top is dropped. */
+/** Bytes that wait to be sent to one peer, and to all; what comes on top is dropped. */
 const MAX_UNSENT_BYTES = 4 * 1024 * 1024
+const MAX_HOST_UNSENT_BYTES = 64 * 1024 * 1024
 
 type Registrar = GossipSubComponents['registrar']
 
 /** The registrar as gossipsub gets to see it: streams opened through it have limits. */
 export function boundStreams(registrar: Registrar): Registrar {
+  const written = new Set<Stream>()
+  const dialling = (connection: Connection): Connection =>
+    withMembers(connection, {
+      newStream: async (protocols, options) => writable(await connection.newStream(protocols, options), written),
+    })
   return withMembers(registrar, {
     handle: (protocol, accept, options) =>
       registrar.handle(protocol, (stream, connection) => accept(readable(stream), dialling(connection)), options),
@@ -42,20 +48,27 @@ async function* plainBytes(chunks: AsyncIterable<Buffer>): AsyncGenerator<Uint8A
   for await (const { buffer, byteOffset, byteLength } of chunks) yield new Uint8Array(buffer, byteOffset, byteLength)
 }
 
-function dialling(connection: Connection): Connection {
-  return withMembers(connection, {
-    newStream: async (protocols, options) => writable(await connection.newStream(protocols, options)),
-  })
-}
-
-/** A stream that refuses what a slow peer does not take. A libp2p stream keeps it, or ends. */
-function writable(stream: Stream): Stream {
+/** A stream that refuses what slow peers do not take. A libp2p stream keeps it, or ends. `written`: all such streams. */
+function writable(stream: Stream, written: Set<Stream>): Stream {
+  written.add(stream)
+  stream.addEventListener('close', () => written.delete(stream), { once: true })
   return withMembers(stream, {
     send: (data) => {
-      if (stream.writeBufferLength + data.byteLength > MAX_UNSENT_BYTES) throw new Error('the peer is too slow')
+      const unsent = stream.writeBufferLength
+      if (unsent + data.byteLength > MAX_UNSENT_BYTES) throw new Error('the peer is too slow')
+      // Who has taken all is not made to suffer for the others.
+      if (unsent > 0 && unsentOf(written) + data.byteLength > MAX_HOST_UNSENT_BYTES) {
+        throw new Error('the peer is one of many that are too slow')
+      }
       return stream.send(data)
     },
   })
+}
+
+function unsentOf(streams: Iterable<Stream>): number {
+  let bytes = 0
+  for (const { writeBufferLength } of streams) bytes += writeBufferLength
+  return bytes
 }
 
 /** An object that differs from `target` in some members. */

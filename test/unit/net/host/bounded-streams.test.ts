@@ -121,6 +121,46 @@ describe('a stream that is written', () => {
   })
 })
 
+describe('streams to many slow peers', () => {
+  /** A stream to a peer that takes nothing. */
+  function stuck(): { stream: Stream; unsent: () => number } {
+    let unsent = 0
+    const members = {
+      send: (data: Uint8Array) => (unsent += data.byteLength) < 0,
+      addEventListener: () => {},
+    }
+    const stream = Object.defineProperty(members, 'writeBufferLength', { get: () => unsent })
+    return { stream: stream as Partial<Stream> as Stream, unsent: () => unsent }
+  }
+
+  it('hold a limited number of bytes together, and leave others alone', async () => {
+    const all = Array.from({ length: 40 }, stuck)
+    const waiting = all.map(({ stream }) => stream)
+    const opened = Promise.withResolvers<Connection>()
+    const registrar = registrarOf(a)
+    const bounded = boundStreams({
+      ...registrar,
+      register: async (_protocol, topology) => {
+        const connection = { newStream: async () => waiting.shift() } as Partial<Connection> as Connection
+        await topology.onConnect?.(a.peerId, connection)
+        return ''
+      },
+    })
+    await bounded.register(PROTOCOL, { onConnect: (_, connection) => opened.resolve(connection) })
+    const connection = await opened.promise
+    for (let count = 0; count < 40; count++) {
+      const stream = await connection.newStream([PROTOCOL])
+      expect(() => {
+        for (let sent = 0; sent < 8; sent++) stream.send(new Uint8Array(MIB / 2 + 1))
+      }).toThrow('too slow')
+    }
+    const unsent = all.reduce((sum, each) => sum + each.unsent(), 0)
+    expect(unsent).toBeLessThan(64 * MIB + 40 * MIB)
+    expect(unsent).toBeGreaterThan(60 * MIB)
+    expect(all.at(-1)?.unsent()).toBe(MIB / 2 + 1)
+  })
+})
+
 function bytesOf(chunks: readonly Uint8Array[]): number {
   return chunks.reduce((sum, { length }) => sum + length, 0)
 }
