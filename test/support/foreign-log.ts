@@ -31,9 +31,10 @@ export class ForeignLog {
   readonly #threadKey: Required<ThreadKey>
   #head: CID | undefined
 
-  constructor({ service, read }: ThreadKey) {
+  /** `key`: of the log; a new one by default. */
+  constructor({ service, read }: ThreadKey, key: PrivateKey = generateKey(randomBytes)) {
     if (read === undefined) throw new Error('the key has no read part')
-    this.key = generateKey(randomBytes)
+    this.key = key
     this.id = peerIdOf(this.key.publicKey)
     this.#threadKey = { service, read }
   }

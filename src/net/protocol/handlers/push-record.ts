@@ -1,8 +1,9 @@
+import type { CID } from 'multiformats/cid'
 import { canonicalise, cidOf } from '../../../core/cbor.ts'
 import { ThreadsError } from '../../../core/errors.ts'
 import type { PeerId } from '../../../core/peer-id.ts'
 import { openRecord } from '../../../core/record.ts'
-import type { Attestation } from '../../replica.ts'
+import type { Attestation, PeerLog } from '../../replica.ts'
 import type { Empty, PushRecordRequest } from '../messages.ts'
 import type { HandlerState } from './context.ts'
 
@@ -10,14 +11,13 @@ import type { HandlerState } from './context.ts'
 export async function pushRecord(state: HandlerState, request: PushRecordRequest, caller: PeerId): Promise<Empty> {
   const { replica, hints } = state
   const { threadId, logId, record, counter } = request
-  const attestation = attestationOf(request)
   if (!isOfThread(state, request, caller)) throw new ThreadsError('LOG_NOT_FOUND', 'log not found')
   const log = replica.log(threadId, logId)
   if (log === undefined) throw new ThreadsError('LOG_NOT_FOUND', 'log not found')
   hints.has(caller, threadId, { id: logId, counter: Math.min(counter, log.counter) })
-  // Another record at our head may be the right one, if the log's key says so.
-  const isOld = counter < log.counter || (counter === log.counter && attestation === undefined)
-  if (counter > 0 && isOld) return {}
+  const head = cidOf(canonicalise(record.recordNode))
+  const attestation = request.attestation && { head, signature: request.attestation }
+  if (counter > 0 && counter <= log.counter && !isNews(log, { head, counter, attestation })) return {}
   const position = counter > 0 ? { firstCounter: counter } : {}
   const run = { threadId, logId, records: [record], attestation, from: caller, ...position }
   const receipt = await replica.receive(run)
@@ -26,8 +26,13 @@ export async function pushRecord(state: HandlerState, request: PushRecordRequest
   return {}
 }
 
-function attestationOf({ record, attestation }: PushRecordRequest): Attestation | undefined {
-  return attestation && { head: cidOf(canonicalise(record.recordNode)), signature: attestation }
+/** Of records up to our head, whether it is another one in the place of our head, or the first to vouch for it. */
+function isNews(
+  log: PeerLog,
+  { head, counter, attestation }: { head: CID; counter: number; attestation: Attestation | undefined },
+): boolean {
+  if (counter < log.counter) return false
+  return log.head?.equals(head) === false || (attestation !== undefined && log.attestation === undefined)
 }
 
 /** Whether to take the record: from whoever belongs to the thread, and from others if the service key opens it. */
