@@ -55,14 +55,6 @@ const STREAMS: readonly Stream[] = [
   { name: 'threads.net.pb.API/Subscribe', open: (client, options) => client.subscribe(options) },
 ]
 
-/** Calls whose client sends more than one message. */
-const TWO_WAY = [
-  '/threads.pb.API/GetToken',
-  '/threads.net.pb.API/GetToken',
-  '/threads.pb.API/ReadTransaction',
-  '/threads.pb.API/WriteTransaction',
-]
-
 const LEAVES: readonly { how: string; leave(call: RpcCall, way: TcpProxy): void }[] = [
   { how: 'cancels', leave: (call) => call.cancel() },
   { how: 'is reset', leave: (_call, way) => way.reset() },
@@ -111,6 +103,18 @@ describe.each(WAYS)('over $name', ({ addressOf, connect }) => {
       expect((await call.status).code).toBe(status.DEADLINE_EXCEEDED)
       await expect.poll(() => failures(daemon, name)).toBe(before + 1)
       await expectNothingLeft()
+    })
+
+    it('ends at its deadline though its client reads nothing', async () => {
+      await using proxy = await startProxy(port)
+      using through = connect(proxy.port)
+      const before = failures(daemon, name)
+      const call = await open(new DogClient(through, dogs.dbID), { timeoutMs: 300 })
+      proxy.block()
+      await expect.poll(() => failures(daemon, name)).toBe(before + 1)
+      await expectNothingLeft()
+      proxy.unblock()
+      expect((await call.status).code).toBe(status.DEADLINE_EXCEEDED)
     })
   })
 
@@ -208,8 +212,8 @@ describe.each(WAYS)('over $name', ({ addressOf, connect }) => {
       }
     })
 
-    it.each(TWO_WAY)('of %s before its first message is the end of it', async (path) => {
-      const call = transport.open(path)
+    it.each(STREAMS)('of $name before its first message is the end of it', async ({ name }) => {
+      const call = transport.open(`/${name}`)
       call.halfClose()
       expect(await call.status).toMatchObject({ code: status.UNKNOWN, message: 'EOF' })
     })
