@@ -45,7 +45,7 @@ export class FaultLimit {
     try {
       return await task()
     } catch (error) {
-      if (error instanceof ThreadsError && FAULTS.has(error.code)) this.#window(peer).faults++
+      if (isFault(error)) this.#window(peer).faults++
       throw error
     }
   }
@@ -61,6 +61,11 @@ export class FaultLimit {
     this.#shutOut(peer, SHUT_OUT_MS)
     throw new StatusError(Status.permissionDenied, 'too many records that are not valid; no more are heard for a while')
   }
+}
+
+/** Strangers are told less than why: it is the cause then. */
+function isFault(error: unknown): boolean {
+  return error instanceof ThreadsError && (FAULTS.has(error.code) || isFault(error.cause))
 }
 
 function strikesAfter(window: Window | undefined, second: number): number {

@@ -11,9 +11,9 @@ import type { HandlerState } from './context.ts'
 export async function pushRecord(state: HandlerState, request: PushRecordRequest, caller: PeerId): Promise<Empty> {
   const { replica, hints } = state
   const { threadId, logId, record, counter } = request
-  if (!isOfThread(state, request, caller)) throw new ThreadsError('LOG_NOT_FOUND', 'log not found')
+  refuseForeign(state, request, caller)
   const log = replica.log(threadId, logId)
-  if (log === undefined) throw new ThreadsError('LOG_NOT_FOUND', 'log not found')
+  if (log === undefined) throw logNotFound()
   hints.has(caller, threadId, { id: logId, counter: Math.min(counter, log.counter) })
   const head = cidOf(canonicalise(record.recordNode))
   const attestation = request.attestation && { head, signature: request.attestation }
@@ -35,21 +35,24 @@ function isNews(
   return log.head?.equals(head) === false || (attestation !== undefined && log.attestation === undefined)
 }
 
-/** Whether to take the record: from whoever belongs to the thread, and from others if the service key opens it. */
-function isOfThread(
+/** A record is taken from whoever belongs to the thread, and from others if the service key opens it. */
+function refuseForeign(
   { claims, replica }: HandlerState,
   { threadId, record }: PushRecordRequest,
   caller: PeerId,
-): boolean {
-  if (replica.isProven(threadId, caller)) return true
+): void {
+  if (replica.isProven(threadId, caller)) return
   const serviceKey = replica.serviceKey(threadId)
-  if (serviceKey === undefined) return false
+  if (serviceKey === undefined) throw logNotFound()
   try {
     openRecord(record.recordNode, serviceKey)
-  } catch (error) {
-    if (error instanceof ThreadsError) return false
-    throw error
+  } catch (cause) {
+    if (!(cause instanceof ThreadsError)) throw cause
+    throw logNotFound({ cause })
   }
   claims.add(caller, threadId)
-  return true
+}
+
+function logNotFound(options?: { cause: ThreadsError }): ThreadsError {
+  return new ThreadsError('LOG_NOT_FOUND', 'log not found', options)
 }

@@ -329,6 +329,17 @@ describe('records that are not valid', () => {
   })
 })
 
+describe('records of strangers that the service key does not open', () => {
+  it('count as records that are not valid: to find that out is work', async () => {
+    replica.append(threadId, logId)
+    const record = { ...recordAt(1), recordNode: recordAt(1).bodyNode }
+    const push = () => handlers.pushRecord({ threadId, logId, record, counter: 2 }, stranger)
+    for (let count = 0; count < 10; count++) await expect(push()).rejects.toMatchObject({ code: 'LOG_NOT_FOUND' })
+    await expect(push()).rejects.toThrow('too many records that are not valid')
+    clock.advance(1_000)
+  })
+})
+
 describe('a peer that goes on with records that are not valid', () => {
   const shut: PeerId[] = []
   let push: () => Promise<unknown>
