@@ -8,6 +8,7 @@ import { type Finding, Findings } from '../../src/store/findings.ts'
 import { openLevelStore, repairLevelStore } from '../../src/store/level-store.ts'
 import { type Mendable, mendable } from '../../src/store/mendable.ts'
 import { type JournalCheck, mendJournal, verifyJournal } from '../../src/store/verify-journal.ts'
+import { readableRows, removeUnreadableKeys, verifyKeys } from '../../src/store/verify-keys.ts'
 
 export interface VerificationOptions {
   /** Directory of the store. Nobody else has it open. */
@@ -92,6 +93,7 @@ async function mend(
   if (files !== undefined || first.findingsOfLogs > 0) {
     report('Cutting logs before what is damaged or missing.')
     const { journal, threads } = first
+    await removeUnreadableKeys(looker.store)
     await threads.mend()
     const completeFrom = files === undefined ? journal.completeFrom : journal.lastSeq + 1
     if (completeFrom !== undefined) await mendLosses(looker.store, completeFrom, silentLogger)
@@ -129,8 +131,10 @@ class Looker {
   async look(): Promise<Look> {
     const started = systemClock.nowMs()
     const findings = new Findings({ max: MAX_FINDINGS })
-    const journal = await verifyJournal(this.store.reads, findings)
-    const threads = await verifyThreads(this.store, findings)
+    await verifyKeys(this.store.reads, findings)
+    const store = { ...this.store, reads: readableRows(this.store.reads) }
+    const journal = await verifyJournal(store.reads, findings)
+    const threads = await verifyThreads(store, findings)
     const findingsOfLogs = findings.count
     const scratch = await openLevelStore({ location: join(this.#scratch, `look-${++this.#looks}`) })
     try {

@@ -70,9 +70,13 @@ class Check implements DatabasesCheck {
   }
 
   async verify({ thread, foldable }: CheckedThread, scratch: OrderedStore): Promise<void> {
-    const definition = readDefinition(thread.appData)
+    const definition = definitionOf(thread)
     if (definition === undefined) return
     this.databases++
+    if (definition === 'damaged') {
+      const what = 'the definition of the database is damaged: delete it, and join it again'
+      return this.#findings.add({ thread: thread.id, what })
+    }
     const before = this.#findings.count
     const add = (what: string): void => this.#findings.add({ thread: thread.id, what })
     if (!foldable) add('the documents are not compared: records that made them are damaged')
@@ -140,6 +144,32 @@ class Check implements DatabasesCheck {
   readonly #judge = {
     judge: (requests: Parameters<Sandbox['judge']>[0]) => this.#sandbox.judge(requests, { budget: 'judge' }),
   }
+}
+
+function definitionOf({ appData }: StoredThread): DatabaseDefinition | 'damaged' | undefined {
+  try {
+    const definition = readDefinition(appData)
+    return definition === undefined || isUsable(definition) ? definition : 'damaged'
+  } catch (error) {
+    if (error instanceof TypeError || error instanceof SyntaxError) return 'damaged'
+    throw error
+  }
+}
+
+/** Whether a definition has what everybody takes for granted. It comes from no record, so it cannot be made anew. */
+function isUsable({ name, generation, lastIndex, collections, validators }: DatabaseDefinition): boolean {
+  const known: unknown[] = [name, ...collections.flatMap((each) => [each.name, each.schema, each.shownSchema])]
+  const functions = collections.flatMap((each): unknown[] => [each.writeValidator, each.readFilter])
+  const rules = validators.flatMap(({ collection, list }): unknown[] => [
+    collection,
+    ...list.flatMap(({ validator, judge }) => [validator, judge]),
+  ])
+  const paths = collections.flatMap((each) =>
+    each.indexes.flatMap(({ fields }) => fields.map(({ path }): unknown => path)),
+  )
+  const numbers = [generation, lastIndex, ...collections.flatMap((each) => each.indexes.map((index) => index.number))]
+  const texts = [...known, ...functions, ...rules, ...paths]
+  return texts.every((each) => typeof each === 'string') && numbers.every((each) => Number.isSafeInteger(each))
 }
 
 /** Failures that say nothing about one database. */

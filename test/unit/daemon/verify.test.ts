@@ -273,6 +273,11 @@ describe('damage of records and what belongs to them is found and mended:', () =
       async () => [1, 2].map((n) => put(rowKey('c', new Uint8Array(8).fill(n), n, 1, 5), new Uint8Array())),
     ],
     [
+      'a key that cannot be read',
+      /a row has a key that cannot be read/,
+      async () => [put(rowKey('l', 1), new Uint8Array()), put(rowKey('c', 'x', 1, 'y'), new Uint8Array())],
+    ],
+    [
       'rows of a thread that does not exist',
       /there are rows of a thread 77 that does not exist/,
       async () => [put(rowKey('d', 77, 1, 'Note', 'x'), new Uint8Array(1))],
@@ -333,6 +338,17 @@ it('documents that wait to be made anew are named, and made anew', async () => {
   expect(agrees).toBe(false)
   expect(await verify(repo, { repair: true })).toMatchObject({ agrees: true, repaired: true })
   expect(await verify(repo)).toMatchObject({ agrees: true, findings: [] })
+})
+
+it('a definition that cannot be used is named; it comes from no record, so it cannot be mended', async () => {
+  const repo = await changed(async (store) => {
+    const row = decodeThreadRow(1, (await store.get(threadRowKey(1))) ?? new Uint8Array())
+    const appData = { ...(row.appData as object), name: 7 }
+    return [put(threadRowKey(1), encodeThreadRow({ ...row, appData }))]
+  })
+  const damaged = [{ what: 'the definition of the database is damaged: delete it, and join it again' }]
+  expect(await verify(repo)).toMatchObject({ agrees: false, findings: damaged })
+  expect(await verify(repo, { repair: true })).toMatchObject({ agrees: false, repaired: true })
 })
 
 describe('damage of the files of LevelDB', () => {
