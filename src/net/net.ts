@@ -8,7 +8,7 @@ import { type Identity, identityOf } from '../core/identity.ts'
 import type { PrivateKey } from '../core/keys.ts'
 import type { Logger } from '../core/logger.ts'
 import { type LogId, type PeerId, peerIdOf } from '../core/peer-id.ts'
-import type { RecordBlocks } from '../core/record.ts'
+import { openRecord, type Record, type RecordBlocks } from '../core/record.ts'
 import type { ThreadId } from '../core/thread-id.ts'
 import type { ThreadKey } from '../core/thread-key.ts'
 import { issueToken, verifyToken } from '../core/token.ts'
@@ -229,9 +229,17 @@ class HostNet implements Net {
         hint: 'Write to a log of another key.',
       })
     }
+    await this.#refuseFork(entry, logId, openRecord(blocks.recordNode, entry.stored.key.service))
     const receipt = await this.#receiver.receive(entry, { logId, records: [blocks] })
     if (receipt.gap) throw new ThreadsError('BROKEN_CHAIN', 'the record before this one is not here; add it first')
-    if (receipt.dropped) throw new ThreadsError('BROKEN_CHAIN', `log ${logId} has another record at this position`)
+    if (receipt.dropped) throw otherRecord(logId)
+  }
+
+  /** What a log was made to say twice is kept if peers bring it; a client is told that it is about to do that. */
+  async #refuseFork({ stored }: ThreadEntry, logId: LogId, { cid, prev }: Record): Promise<void> {
+    const before = prev && (await this.#records.find(stored, prev))
+    if (before === undefined || before.counter >= before.log.head.counter) return
+    if ((await this.#records.find(stored, cid)) === undefined) throw otherRecord(logId)
   }
 
   async getRecord(id: ThreadId, cid: CID, _options: CallerOptions = {}): Promise<ThreadRecord> {
@@ -400,6 +408,10 @@ function peerOf(address: Address): PeerId {
   const peer = peerIdOfAddress(address)
   if (peer === undefined) throw new ThreadsError('INVALID_ADDRESS', 'protocol not found in multiaddr')
   return peer
+}
+
+function otherRecord(logId: LogId): ThreadsError {
+  return new ThreadsError('BROKEN_CHAIN', `log ${logId} has another record at this position`)
 }
 
 function signalOf(options: AbortOptions): AbortOptions {
