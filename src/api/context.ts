@@ -33,6 +33,10 @@ export class CallContext implements RpcContext {
     return this.#info.metadata(name)
   }
 
+  hold(bytes: number): void {
+    this.#info.hold(bytes)
+  }
+
   get token(): string {
     return bearerToken(this.metadata('authorization') ?? '')
   }

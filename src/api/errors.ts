@@ -123,6 +123,9 @@ export function invalid<T>(decode: () => T): T {
   }
 }
 
+/** Told to a client whose calls are as many as all clients together may have. */
+export const TOO_MANY_CALLS = 'too many calls at once'
+
 export function tooLarge(bytes: number, maxBytes: number): RpcError {
   const message = `grpc: received message larger than max (${bytes} vs. ${maxBytes})`
   return new RpcError(status.RESOURCE_EXHAUSTED, message, new ThreadsError('TOO_LARGE', message))

@@ -1,12 +1,13 @@
 import { status } from '@grpc/grpc-js'
-import { joinBytes, utf8 } from '../core/bytes.ts'
+import { EMPTY_BYTES, utf8 } from '../core/bytes.ts'
+import type { CallAccount } from './call-ledger.ts'
 import { RpcError, tooLarge } from './errors.ts'
 
 /**
  * Frames of gRPC-Web: a flag, the length in 4 bytes, the payload.
  * https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md
  */
-const PREFIX_BYTES = 5
+export const PREFIX_BYTES = 5
 const MESSAGE = 0x00
 const HEADERS = 0x80
 
@@ -29,7 +30,8 @@ export function statusTrailers(error: RpcError | undefined): Record<string, stri
 /** Puts messages together from the chunks they came in. */
 export class FrameReader {
   readonly #maxMessageBytes: number
-  #chunks: Uint8Array[] = []
+  /** Holds what came of the next frame in its first `#bytes`. In one piece: a piece a chunk would take many times more. */
+  #buffer: Uint8Array = EMPTY_BYTES
   #bytes = 0
   /** Bytes there must be before anything more can be read. */
   #needed = PREFIX_BYTES
@@ -40,10 +42,9 @@ export class FrameReader {
 
   /** The messages that are complete now. Throws for one that is too large as soon as its length is known. */
   push(chunk: Uint8Array): Uint8Array[] {
-    this.#chunks.push(chunk)
-    this.#bytes += chunk.length
+    this.#append(chunk)
     if (this.#bytes < this.#needed) return []
-    const bytes = joinBytes(this.#chunks)
+    const bytes = this.#buffer.subarray(0, this.#bytes)
     const messages: Uint8Array[] = []
     let offset = 0
     let end = this.#endOfFrame(bytes, offset)
@@ -52,10 +53,23 @@ export class FrameReader {
       offset = end
       end = this.#endOfFrame(bytes, offset)
     }
-    this.#chunks = [bytes.subarray(offset)]
-    this.#bytes = bytes.length - offset
+    this.#buffer = EMPTY_BYTES
+    this.#bytes = 0
+    this.#append(bytes.subarray(offset))
     this.#needed = end - offset
     return messages
+  }
+
+  /** Makes room for what has come and as much again: a length that was only claimed takes nothing. */
+  #append(chunk: Uint8Array): void {
+    const bytes = this.#bytes + chunk.length
+    if (bytes > this.#buffer.length) {
+      const larger = new Uint8Array(this.#bytes === 0 ? bytes : 2 * bytes)
+      larger.set(this.#buffer.subarray(0, this.#bytes))
+      this.#buffer = larger
+    }
+    this.#buffer.set(chunk, this.#bytes)
+    this.#bytes = bytes
   }
 
   /** Throws if a message has begun and not ended. */
@@ -71,6 +85,30 @@ export class FrameReader {
     if (length > this.#maxMessageBytes) throw tooLarge(length, this.#maxMessageBytes)
     return offset + PREFIX_BYTES + length
   }
+}
+
+/** Bytes read at once: of the smallest messages there are thousands in them, each many times its size. */
+const MAX_STEP_BYTES = 16 * 1024
+
+/**
+ * The messages in a body that comes in chunks. Its bytes count in the account from when they come, those of a message
+ * until the next one is asked for.
+ */
+export async function* messagesOf(
+  body: AsyncIterable<Uint8Array>,
+  { maxMessageBytes, account }: { maxMessageBytes: number; account: CallAccount },
+): AsyncGenerator<Uint8Array> {
+  const reader = new FrameReader(maxMessageBytes)
+  for await (const chunk of body) {
+    account.add(chunk.length)
+    for (let offset = 0; offset < chunk.length; offset += MAX_STEP_BYTES) {
+      for (const message of reader.push(chunk.subarray(offset, offset + MAX_STEP_BYTES))) {
+        yield message
+        account.add(-(PREFIX_BYTES + message.length))
+      }
+    }
+  }
+  reader.end()
 }
 
 function frame(flag: number, payload: Uint8Array): Uint8Array {

@@ -12,7 +12,10 @@ import {
   type UntypedHandleCall,
 } from '@grpc/grpc-js'
 import { once } from 'node:events'
+import { type AddressInfo, createServer, type Server as TcpServer, type Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { AccountedCall, accountedCallOf } from './accounted-call.ts'
+import type { CallLedger } from './call-ledger.ts'
 import { Cancellation } from './cancellation.ts'
 import { RpcError, tooLarge } from './errors.ts'
 import type { HostPort, ResolvedApiOptions } from './options.ts'
@@ -26,38 +29,50 @@ const MAX_CONCURRENT_CALLS = 1_000
 /** How soon a listener whose machine is gone is noticed. */
 const KEEPALIVE_TIME_MS = 60_000
 const KEEPALIVE_TIMEOUT_MS = 20_000
+/** What every client of HTTP/2 sends first, and how soon: connections that stay silent make room for others. */
+const PREFACE_BYTES = 24
+const PREFACE_TIMEOUT_MS = 20_000
 /** Turns of the event loop from a reset to the news of it: two were seen. */
 const TURNS_TO_RESET = 4
 
 type UnaryCall = ServerUnaryCall<Buffer, Buffer>
 type StreamCall = ServerDuplexStream<Buffer, Buffer>
 
-export type GrpcServerOptions = Pick<ResolvedApiOptions, 'maxMessageBytes' | 'stopTimeoutMs'>
+export interface GrpcServerOptions
+  extends Pick<ResolvedApiOptions, 'maxMessageBytes' | 'maxConnections' | 'stopTimeoutMs'> {
+  readonly ledger: CallLedger
+}
 
 /** Serves the methods of a router to gRPC clients over HTTP/2, without TLS. */
 export class GrpcServer {
   readonly #router: Router
   readonly #options: GrpcServerOptions
   readonly #server: Server
-  /** Where it listens. */
-  #authority: string | undefined
+  readonly #listener: TcpServer
+  readonly #sessions: ReturnType<Server['createConnectionInjector']>
 
   constructor(router: Router, options: GrpcServerOptions) {
     this.#router = router
     this.#options = options
+    // Messages a little above the limit are refused here, in the words clients know, larger ones before they are read.
+    const maxMessageBytes = 2 * options.maxMessageBytes
     this.#server = new Server({
-      // Messages a little above the limit are refused here, in the words clients know, larger ones before they are read.
-      'grpc.max_receive_message_length': 2 * options.maxMessageBytes,
+      'grpc.max_receive_message_length': maxMessageBytes,
       'grpc.max_send_message_length': -1,
       'grpc.max_concurrent_streams': MAX_CONCURRENT_CALLS,
       'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
       'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
       'grpc.enable_channelz': 0,
+      interceptors: [(_method, call) => new AccountedCall(call, { ledger: options.ledger, maxMessageBytes })],
     })
     for (const service of router.services) {
       this.#server.addService(definitionOf(service), this.#implementationOf(service))
     }
     addReflection(this.#server)
+    // Listens itself: grpc-js has no limit for connections.
+    this.#sessions = this.#server.createConnectionInjector(ServerCredentials.createInsecure())
+    this.#listener = createServer({ noDelay: true }, (socket) => this.#onConnection(socket))
+    this.#listener.maxConnections = options.maxConnections
   }
 
   /** Answers where it listens. */
@@ -66,22 +81,33 @@ export class GrpcServer {
     setLogVerbosity(logVerbosity.NONE)
     const name = host.includes(':') ? `[${host}]` : host
     const authority = `${name}:${port}`
-    const bound = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync(authority, ServerCredentials.createInsecure(), (cause, boundPort) => {
-        if (cause === null) resolve(boundPort)
-        else reject(new Error(`cannot serve gRPC on ${authority}: ${cause.message}`, { cause }))
+    await new Promise<void>((resolve, reject) => {
+      const onError = (cause: Error) => {
+        reject(new Error(`cannot serve gRPC on ${authority}: ${cause.message}`, { cause }))
+      }
+      this.#listener.once('error', onError)
+      this.#listener.listen(port, host, () => {
+        this.#listener.off('error', onError)
+        resolve()
       })
     })
-    this.#authority = `${name}:${bound}`
-    return { host, port: bound }
+    return { host, port: (this.#listener.address() as AddressInfo).port }
   }
 
   /** Takes no more calls, waits for those under way as long as the options allow, then breaks them off. */
   async stop(): Promise<void> {
+    this.#listener.close()
     // Not forceShutdown, which forgets connections while channelz is off.
-    if (this.#authority !== undefined) this.#server.drain(this.#authority, this.#options.stopTimeoutMs)
-    this.#authority = undefined
+    this.#sessions.drain(this.#options.stopTimeoutMs)
     await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))
+  }
+
+  #onConnection(socket: Socket): void {
+    const timer = setTimeout(() => {
+      if (socket.bytesRead < PREFACE_BYTES) socket.destroy()
+    }, PREFACE_TIMEOUT_MS)
+    socket.on('close', () => clearTimeout(timer))
+    this.#sessions.injectConnection(socket)
   }
 
   #implementationOf(service: RpcService): Record<string, UntypedHandleCall> {
@@ -101,6 +127,7 @@ export class GrpcServer {
       path,
       metadata: metadataOf(call),
       signal: cancellation.signal,
+      hold: (bytes) => accountedCallOf(call)?.hold(bytes),
       requests: this.#single(call.request),
       send: async (bytes) => {
         message = bytes
@@ -116,6 +143,7 @@ export class GrpcServer {
       path,
       metadata: metadataOf(call),
       signal: cancellation.signal,
+      hold: (bytes) => accountedCallOf(call)?.hold(bytes),
       requests: this.#requestsOf(call, cancellation.signal),
       send: async (bytes) => {
         if (!call.write(asBuffer(bytes))) await once(call, 'drain', { signal: cancellation.signal })
@@ -131,7 +159,11 @@ export class GrpcServer {
 
   async *#requestsOf(call: StreamCall, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     // By default the iterator destroys the stream when it ends, and the status is lost.
-    for await (const message of call.iterator({ destroyOnReturn: false })) yield this.#checked(message)
+    for await (const message of call.iterator({ destroyOnReturn: false })) {
+      yield this.#checked(message)
+      // Handled now.
+      accountedCallOf(call)?.hold(-message.length)
+    }
     // Clients on Node close their side before they reset a stream they cancel, and what resets it is sent a little later.
     // Without this wait a cancelled write transaction would be committed.
     const session = sessionOf(call)

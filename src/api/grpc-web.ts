@@ -1,14 +1,18 @@
+import { status } from '@grpc/grpc-js'
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../core/clock.ts'
 import { Cancellation } from './cancellation.ts'
 import type { Cors } from './cors.ts'
-import { FrameReader, headersFrame, messageFrame, statusTrailers } from './frames.ts'
+import type { CallAccount, CallLedger } from './call-ledger.ts'
+import { RpcError, TOO_MANY_CALLS } from './errors.ts'
+import { headersFrame, messageFrame, messagesOf, statusTrailers } from './frames.ts'
 import type { Router } from './router.ts'
 
 export interface GrpcWebOptions {
   readonly clock: Clock
   readonly cors: Cors
+  readonly ledger: CallLedger
   readonly maxMessageBytes: number
 }
 
@@ -20,38 +24,44 @@ export function isGrpcWeb({ method, headers }: IncomingMessage): boolean {
 export async function serveGrpcWeb(
   router: Router,
   { request, response, path }: { request: IncomingMessage; response: ServerResponse; path: string },
-  { clock, cors, maxMessageBytes }: GrpcWebOptions,
+  { clock, cors, ledger, maxMessageBytes }: GrpcWebOptions,
 ): Promise<void> {
   const cancellation = new Cancellation()
   cancellation.startDeadline(headerOf(request, 'grpc-timeout'), clock)
-  response.on('close', () => cancellation.cancel())
+  const { socket } = request
+  const account = ledger.open(socket, () => socket.destroy())
+  response.on('close', () => {
+    cancellation.cancel()
+    account?.close()
+  })
 
   const contentType = headerOf(request, 'content-type') ?? ''
   const isText = contentType.startsWith('application/grpc-web-text')
-  const write = (frame: Uint8Array) => writeTo(response, isText ? toBase64(frame) : frame, cancellation.signal)
   // Left early, the request is drained, not destroyed: its connection serves the next one.
   const chunks = request.iterator({ destroyOnReturn: false })
   const body = isText ? fromBase64(chunks) : chunks
 
   response.writeHead(200, { 'content-type': contentType, ...cors.headers(request.headers) })
-  const failure = await router.serve({
-    path,
-    metadata: (name) => headerOf(request, name),
-    signal: cancellation.signal,
-    requests: messagesOf(body, maxMessageBytes),
-    send: (reply) => write(messageFrame(reply)),
-  })
+  const serve = (held: CallAccount) =>
+    router.serve({
+      path,
+      metadata: (name) => headerOf(request, name),
+      signal: cancellation.signal,
+      hold: (bytes) => held.add(bytes),
+      requests: messagesOf(body, { maxMessageBytes, account: held }),
+      send: async (reply) => {
+        const frame = messageFrame(reply)
+        held.add(frame.length)
+        await writeTo(response, isText ? toBase64(frame) : frame, cancellation.signal)
+        held.add(-frame.length)
+      },
+    })
+  const failure = account === undefined ? new RpcError(status.RESOURCE_EXHAUSTED, TOO_MANY_CALLS) : await serve(account)
   cancellation.release()
   const trailers = headersFrame(statusTrailers(failure))
   response.end(isText ? toBase64(trailers) : trailers)
   // What is left of a request that was refused early: unread, it would hold up the next one of the connection.
   request.resume()
-}
-
-async function* messagesOf(body: AsyncIterable<Uint8Array>, maxMessageBytes: number): AsyncGenerator<Uint8Array> {
-  const reader = new FrameReader(maxMessageBytes)
-  for await (const chunk of body) yield* reader.push(chunk)
-  reader.end()
 }
 
 /** A base64 text that may be several, each with its padding, in chunks cut anywhere. */
@@ -61,7 +71,9 @@ async function* fromBase64(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Ui
     const text = rest + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1')
     const whole = text.length - (text.length % 4)
     rest = text.slice(whole)
-    for (const part of text.slice(0, whole).match(/[^=]+=*/g) ?? []) yield Buffer.from(part, 'base64')
+    const parts = text.slice(0, whole).match(/[^=]+=*/g) ?? []
+    // In one piece: a part may be of no byte at all, and would be handled as one all the same.
+    yield Buffer.concat(parts.map((part) => Buffer.from(part, 'base64')))
   }
   if (rest !== '') yield Buffer.from(rest, 'base64')
 }

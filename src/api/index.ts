@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http'
 import type { Logger } from '../core/logger.ts'
+import { CallLedger } from './call-ledger.ts'
 import { dbService } from './db/index.ts'
 import { GrpcServer } from './grpc-server.ts'
 import { healthService } from './health.ts'
@@ -37,8 +38,9 @@ export function createApi({ logger: parent, options: given, fallback, ...compone
   const { clock } = components
   const services = [dbService, netService, healthService([dbService.name, netService.name])]
   const router = createRouter(services, { ...components, logger })
-  const grpc = new GrpcServer(router, options)
-  const web = new WebServer(router, { ...options, clock, ...(fallback === undefined ? {} : { fallback }) })
+  const ledger = new CallLedger(options)
+  const grpc = new GrpcServer(router, { ...options, ledger })
+  const web = new WebServer(router, { ...options, clock, ledger, ...(fallback === undefined ? {} : { fallback }) })
 
   return {
     async start() {

@@ -42,7 +42,11 @@ export function createRouter(services: readonly RpcService[], components: Compon
     if (method === undefined) return unimplemented(path, names)
     const signal =
       method.kind === 'server-stream' ? AbortSignal.any([incoming.signal, stopping.signal]) : incoming.signal
-    const info = { metadata: (name: string) => incoming.metadata(name), signal }
+    const info = {
+      metadata: (name: string) => incoming.metadata(name),
+      signal,
+      hold: (bytes: number) => incoming.hold(bytes),
+    }
     const context = new CallContext(components, info)
     try {
       await run({ path, method, context, requests, send })

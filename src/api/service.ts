@@ -2,9 +2,10 @@ import { BinaryReader } from '@bufbuild/protobuf/wire'
 import { status } from '@grpc/grpc-js'
 import type { Caller } from '../core/caller.ts'
 import type { Clock, Random } from '../core/clock.ts'
+import { ThreadsError } from '../core/errors.ts'
 import type { Databases } from '../db/index.ts'
 import type { Net } from '../net/index.ts'
-import { type CodeOverrides, RpcError } from './errors.ts'
+import { type CodeOverrides, RpcError, toRpcError } from './errors.ts'
 
 /** What handlers work on. */
 export interface Components {
@@ -20,6 +21,8 @@ export interface CallInfo {
   metadata(name: string): string | undefined
   /** Aborted when the caller is gone, has cancelled or the deadline passed. */
   readonly signal: AbortSignal
+  /** Counts bytes that the call holds until it is over; fewer than none are given back. */
+  hold(bytes: number): void
 }
 
 export interface RpcContext extends Components, CallInfo {
@@ -68,7 +71,7 @@ export function unary<Request, Reply>(
   codes: CodeOverrides = {},
 ): RpcMethod {
   async function* call(requests: AsyncIterable<Uint8Array>, context: RpcContext): AsyncGenerator<Uint8Array> {
-    const request = await onlyRequest(definition.requestType, requests)
+    const request = await onlyRequest(definition.requestType, requests, context)
     yield encode(definition.responseType, await handler(request, context))
   }
   return { name: definition.name, kind: 'unary', codes, call }
@@ -80,7 +83,7 @@ export function serverStream<Request, Reply>(
   codes: CodeOverrides = {},
 ): RpcMethod {
   async function* call(requests: AsyncIterable<Uint8Array>, context: RpcContext): AsyncGenerator<Uint8Array> {
-    const request = await onlyRequest(definition.requestType, requests)
+    const request = await onlyRequest(definition.requestType, requests, context)
     for await (const reply of handler(request, context)) yield encode(definition.responseType, reply)
   }
   return { name: definition.name, kind: 'server-stream', codes, call }
@@ -91,11 +94,16 @@ export function bidi<Request, Reply>(
   handler: BidiHandler<Request, Reply>,
   codes: CodeOverrides = {},
 ): RpcMethod {
-  async function* decoded(requests: AsyncIterable<Uint8Array>): AsyncGenerator<Request> {
-    for await (const message of requests) yield decode(definition.requestType, message)
+  async function* decoded(requests: AsyncIterable<Uint8Array>, context: RpcContext): AsyncGenerator<Request> {
+    for await (const bytes of requests) {
+      const { message, parts } = decode(definition.requestType, bytes)
+      context.hold(parts * PART_BYTES)
+      yield message
+      context.hold(-parts * PART_BYTES)
+    }
   }
   async function* call(requests: AsyncIterable<Uint8Array>, context: RpcContext): AsyncGenerator<Uint8Array> {
-    for await (const reply of handler(decoded(requests), context)) yield encode(definition.responseType, reply)
+    for await (const reply of handler(decoded(requests, context), context)) yield encode(definition.responseType, reply)
   }
   return { name: definition.name, kind: 'bidi', codes, call }
 }
@@ -105,15 +113,39 @@ export function endOfRequests(): RpcError {
   return new RpcError(status.UNKNOWN, 'EOF')
 }
 
-async function onlyRequest<Request>(codec: Codec<Request>, requests: AsyncIterable<Uint8Array>): Promise<Request> {
-  for await (const message of requests) return decode(codec, message)
+async function onlyRequest<Request>(
+  codec: Codec<Request>,
+  requests: AsyncIterable<Uint8Array>,
+  context: RpcContext,
+): Promise<Request> {
+  for await (const bytes of requests) {
+    const { message, parts } = decode(codec, bytes)
+    context.hold(parts * PART_BYTES)
+    return message
+  }
   throw endOfRequests()
 }
 
-function decode<Message>(codec: Codec<Message>, bytes: Uint8Array): Message {
+/** What a part of a message takes as a value, besides its bytes. */
+const PART_BYTES = 50
+/** Tags and lengths in a message: as many, or one for so many bytes. Two bytes can stand for an empty part. */
+const MAX_PARTS = 500_000
+const MIN_BYTES_PER_PART = 8
+
+/** The message, and how many tags and lengths are in it. */
+function decode<Message>(codec: Codec<Message>, bytes: Uint8Array): { message: Message; parts: number } {
+  // Decoded bytes are views of what is decoded. A copy, so that no document kept in memory keeps the buffer of a socket.
+  const reader = new BinaryReader(new Uint8Array(bytes), strictText)
+  const readVarint = reader.uint32
+  const maxParts = Math.max(MAX_PARTS, bytes.length / MIN_BYTES_PER_PART)
+  let parts = 0
+  reader.uint32 = () => {
+    if (parts++ < maxParts) return readVarint.call(reader)
+    throw toRpcError(new ThreadsError('TOO_LARGE', 'the message has too many parts'))
+  }
   try {
-    // Decoded bytes are views of what is decoded. A copy, so that no document kept in memory keeps the buffer of a socket.
-    return codec.decode(new BinaryReader(new Uint8Array(bytes), strictText))
+    const message = codec.decode(reader)
+    return { message, parts }
   } catch (error) {
     if (error instanceof RpcError) throw error
     throw malformed('proto: cannot parse invalid wire-format data', error)

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import type { Clock } from '../core/clock.ts'
+import type { CallLedger } from './call-ledger.ts'
 import { Cors, isPreflight } from './cors.ts'
 import { isGrpcWeb, serveGrpcWeb } from './grpc-web.ts'
 import type { HostPort, ResolvedApiOptions } from './options.ts'
@@ -11,12 +12,16 @@ import { serveWebSocket, WEBSOCKET_PROTOCOL } from './websocket.ts'
 
 export interface WebServerOptions extends Omit<ResolvedApiOptions, 'grpc' | 'web'> {
   readonly clock: Clock
+  readonly ledger: CallLedger
   /** Answers the requests that are no calls. Default: 404. */
   readonly fallback?: RequestListener
 }
 
 /** Longer than clients keep idle connections: if the server closed one first, a call on its way would be lost. */
 const IDLE_CONNECTION_MS = 75_000
+/** Time for the headers of a request: after it connections without a request are looked for. */
+const HEADERS_TIMEOUT_MS = 20_000
+const CHECK_INTERVAL_MS = 5_000
 
 /** Serves the methods of a router to browsers over HTTP/1.1: gRPC-Web and grpc-websockets. */
 export class WebServer {
@@ -30,7 +35,9 @@ export class WebServer {
     this.#router = router
     this.#options = options
     this.#cors = new Cors(options.corsOrigins)
-    this.#http = createServer((request, response) => this.#onRequest(request, response))
+    const timeouts = { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: CHECK_INTERVAL_MS }
+    this.#http = createServer(timeouts, (request, response) => this.#onRequest(request, response))
+    this.#http.maxConnections = options.maxConnections
     this.#http.keepAliveTimeout = IDLE_CONNECTION_MS
     this.#http.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head))
     this.#sockets = new WebSocketServer({
@@ -98,7 +105,7 @@ export class WebServer {
       return
     }
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      serveWebSocket(this.#router, { socket: webSocket, path }, this.#options)
+      serveWebSocket(this.#router, { socket: webSocket, connection: socket, path }, this.#options)
     })
   }
 }

@@ -1,7 +1,11 @@
+import { status } from '@grpc/grpc-js'
+import type { Duplex } from 'node:stream'
 import type { RawData, WebSocket } from 'ws'
 import type { Clock } from '../core/clock.ts'
 import { Cancellation } from './cancellation.ts'
-import { FrameReader, headersFrame, messageFrame, statusTrailers } from './frames.ts'
+import type { CallAccount, CallLedger } from './call-ledger.ts'
+import { RpcError, TOO_MANY_CALLS } from './errors.ts'
+import { headersFrame, messageFrame, messagesOf, statusTrailers } from './frames.ts'
 import { RequestQueue } from './request-queue.ts'
 import type { Router } from './router.ts'
 
@@ -11,15 +15,18 @@ export const WEBSOCKET_PROTOCOL = 'grpc-websockets'
 /** First byte of what the client sends after the headers. */
 const DATA = 0
 const HALF_CLOSE = 1
+/** Of a ping or pong of a client. */
+const CONTROL_HEADER_BYTES = 6
 const CLOSE_NORMAL = 1000
 const CLOSE_PROTOCOL_ERROR = 1002
 const MAX_HEADER_BYTES = 64 * 1024
-/** Pings without an answer after which a client counts as gone. */
+/** Pings without an answer, or without a call, after which a client counts as gone. */
 const MAX_UNANSWERED_PINGS = 12
 const RESPONSE_HEADERS = { 'content-type': 'application/grpc+proto', trailer: 'Grpc-Status' }
 
 export interface WebSocketOptions {
   readonly clock: Clock
+  readonly ledger: CallLedger
   readonly maxMessageBytes: number
   readonly keepAliveIntervalMs: number
 }
@@ -31,38 +38,46 @@ export interface WebSocketOptions {
  */
 export function serveWebSocket(
   router: Router,
-  { socket, path }: { socket: WebSocket; path: string },
+  { socket, connection, path }: { socket: WebSocket; connection: Duplex; path: string },
   options: WebSocketOptions,
 ): void {
   const cancellation = new Cancellation()
+  const account = options.ledger.open(connection, () => socket.terminate())
+  // Followed by a close.
+  socket.on('error', () => {})
+  if (account === undefined) {
+    void refuse(socket)
+    return
+  }
   const queue = new RequestQueue({
+    account,
     maxBytes: options.maxMessageBytes,
     onFull: () => socket.pause(),
     onEmpty: () => socket.resume(),
   })
-  const reader = new FrameReader(options.maxMessageBytes)
-  const stopPings = startPings(socket, options)
+  countUnread(connection, { socket, account })
   let headers: ReadonlyMap<string, string> | undefined
+  const stopPings = startPings(socket, { ...options, hasBegun: () => headers !== undefined })
 
   socket.on('close', () => {
     stopPings()
     cancellation.cancel()
     queue.fail(cancellation.signal.reason)
+    account.close()
   })
-  // Followed by a close.
-  socket.on('error', () => {})
   socket.on('message', (data: RawData, isBinary: boolean) => {
     const message = bytesOf(data)
     if (!isBinary) {
       socket.close(CLOSE_PROTOCOL_ERROR, 'text message')
     } else if (headers !== undefined) {
-      receive(message, { socket, queue, reader })
+      receive(message, { socket, queue })
     } else if (message.length > MAX_HEADER_BYTES) {
       socket.close(CLOSE_PROTOCOL_ERROR, 'headers too large')
     } else {
       headers = parseHeaders(message)
       cancellation.startDeadline(headers.get('grpc-timeout'), options.clock)
-      void answer(router, { socket, path, headers, queue, cancellation })
+      const requests = messagesOf(queue, { maxMessageBytes: options.maxMessageBytes, account })
+      void answer(router, { socket, path, headers, requests, account, cancellation })
     }
   })
 }
@@ -71,21 +86,26 @@ interface WebSocketCall {
   readonly socket: WebSocket
   readonly path: string
   readonly headers: ReadonlyMap<string, string>
-  readonly queue: RequestQueue
+  readonly requests: AsyncIterable<Uint8Array>
+  readonly account: CallAccount
   readonly cancellation: Cancellation
 }
 
-async function answer(router: Router, { socket, path, headers, queue, cancellation }: WebSocketCall): Promise<void> {
+async function answer(router: Router, call: WebSocketCall): Promise<void> {
+  const { socket, path, headers, requests, account, cancellation } = call
   let begun = false
   const failure = await router.serve({
     path,
     metadata: (name) => headers.get(name),
     signal: cancellation.signal,
-    requests: queue,
+    hold: (bytes) => account.add(bytes),
+    requests,
     send: async (reply) => {
       if (!begun) await send(socket, headersFrame(RESPONSE_HEADERS))
       begun = true
+      account.add(reply.length)
       await send(socket, messageFrame(reply))
+      account.add(-reply.length)
     },
   })
   cancellation.release()
@@ -96,21 +116,35 @@ async function answer(router: Router, { socket, path, headers, queue, cancellati
   socket.close(CLOSE_NORMAL, 'request body closed')
 }
 
-function receive(
-  message: Uint8Array,
-  { socket, queue, reader }: { socket: WebSocket; queue: RequestQueue; reader: FrameReader },
-): void {
-  try {
-    if (message[0] === DATA) {
-      for (const request of reader.push(message.subarray(1))) queue.push(request)
-    } else if (message[0] === HALF_CLOSE) {
-      reader.end()
-      queue.end()
-    } else {
-      socket.close(CLOSE_PROTOCOL_ERROR, 'unknown message')
-    }
-  } catch (error) {
-    queue.fail(error)
+function receive(message: Uint8Array, { socket, queue }: { socket: WebSocket; queue: RequestQueue }): void {
+  if (message[0] === DATA) queue.push(message.subarray(1))
+  else if (message[0] === HALF_CLOSE) queue.end()
+  else socket.close(CLOSE_PROTOCOL_ERROR, 'unknown message')
+}
+
+/** Ends a call that is one too many, before anything of it is read. */
+async function refuse(socket: WebSocket): Promise<void> {
+  const trailers = statusTrailers(new RpcError(status.RESOURCE_EXHAUSTED, TOO_MANY_CALLS))
+  await send(socket, headersFrame({ ...RESPONSE_HEADERS, ...trailers }))
+  socket.close(CLOSE_NORMAL, 'request body closed')
+}
+
+/** Counts what came of a message that is not whole yet. Each event tells how much of it is read. */
+function countUnread(connection: Duplex, { socket, account }: { socket: WebSocket; account: CallAccount }): void {
+  let unread = 0
+  let lastChunk = 0
+  function set(bytes: number): void {
+    account.add(bytes - unread)
+    unread = bytes
+  }
+  connection.on('data', (chunk: Buffer) => {
+    lastChunk = chunk.length
+    set(unread + chunk.length)
+  })
+  // Behind a whole message there is at most the rest of the last chunk.
+  socket.on('message', (data: RawData) => set(Math.max(0, Math.min(lastChunk, unread - bytesOf(data).length))))
+  for (const name of ['ping', 'pong'] as const) {
+    socket.on(name, (data: Buffer) => set(Math.max(0, unread - CONTROL_HEADER_BYTES - data.length)))
   }
 }
 
@@ -126,8 +160,12 @@ function parseHeaders(block: Uint8Array): ReadonlyMap<string, string> {
 }
 
 /** Keeps proxies from closing a silent socket, and notices clients that are gone. Returns what ends it. */
-function startPings(socket: WebSocket, { clock, keepAliveIntervalMs }: WebSocketOptions): () => void {
+function startPings(
+  socket: WebSocket,
+  { clock, keepAliveIntervalMs, hasBegun }: WebSocketOptions & { hasBegun: () => boolean },
+): () => void {
   let unanswered = 0
+  let sent = 0
   let cancelTimer = clock.after(keepAliveIntervalMs, ping)
   socket.on('pong', () => {
     unanswered = 0
@@ -135,7 +173,9 @@ function startPings(socket: WebSocket, { clock, keepAliveIntervalMs }: WebSocket
 
   function ping(): void {
     if (unanswered >= MAX_UNANSWERED_PINGS) return socket.terminate()
+    if (sent >= MAX_UNANSWERED_PINGS && !hasBegun()) return socket.terminate()
     unanswered++
+    sent++
     socket.ping()
     cancelTimer = clock.after(keepAliveIntervalMs, ping)
   }

@@ -16,7 +16,13 @@ const REPLY_ACTIONS = {
 /** By their numbers in a request; the first means any. */
 const FILTER_KINDS: readonly (Update['kind'] | undefined)[] = [undefined, 'created', 'saved', 'deleted']
 
+/** Each is asked about each change, for as long as the call lasts. */
+const MAX_FILTERS = 10_000
+
 export async function* listen(request: ListenRequest, context: RpcContext): AsyncGenerator<ListenReply> {
+  if (request.filters.length > MAX_FILTERS) {
+    throw new RpcError(status.INVALID_ARGUMENT, `more than ${MAX_FILTERS} filters`)
+  }
   const database = await openDatabase(request, context)
   for await (const update of database.listen(request.filters.map(filterOf), callOptions(context))) {
     // A change of what the caller may not see is none to him.

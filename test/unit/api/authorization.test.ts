@@ -22,7 +22,7 @@ const id = newThreadId('raw', fixedRandom)
 
 function contextOf(header: string | undefined): CallContext {
   const components = { net: fakeNet(clock), databases: new FakeDatabases(), clock, random: fixedRandom }
-  return new CallContext(components, { metadata: () => header, signal: new AbortController().signal })
+  return new CallContext(components, { metadata: () => header, signal: new AbortController().signal, hold: () => {} })
 }
 
 describe('the authorization header', () => {

@@ -1,11 +1,22 @@
 import { status } from '@grpc/grpc-js'
 import fc from 'fast-check'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { RpcError } from '../../../src/api/errors.ts'
 import { FrameReader, headersFrame, messageFrame, statusTrailers } from '../../../src/api/frames.ts'
 import { ThreadsError } from '../../../src/core/errors.ts'
 
 const MAX = 1024
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
+
+function heldBytes(): number {
+  collectGarbage()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
 
 describe('reading frames', () => {
   it('gives the messages that were written, however the bytes are cut', () => {
@@ -37,6 +48,19 @@ describe('reading frames', () => {
     const frame = messageFrame(new Uint8Array(3))
     frame[0] = 1
     expect(() => new FrameReader(MAX).push(frame)).toThrow('compressed messages are not supported')
+  })
+
+  it('takes little more than its bytes for a message in tiny pieces, and nothing for a claimed length', () => {
+    const claimed = Array.from({ length: 200 }, () => new FrameReader(1024 ** 3))
+    const prefix = Uint8Array.of(0, 0x3f, 0xff, 0xff, 0xff)
+    const before = heldBytes()
+    for (const reader of claimed) reader.push(prefix)
+    const pieces = 100_000
+    for (let count = 0; count < pieces; count++) claimed[0]?.push(Uint8Array.of(1))
+    // Empty ones come out of base64.
+    for (let count = 0; count < pieces; count++) claimed[0]?.push(new Uint8Array(0))
+    expect(heldBytes() - before).toBeLessThan(20 * pieces)
+    expect(() => claimed[0]?.end()).toThrow('unexpected EOF')
   })
 
   it('refuses to end inside a message', () => {

@@ -14,7 +14,11 @@ let context: CallContext
 beforeEach(() => {
   clock = new FakeClock()
   const components = { net: fakeNet(clock), databases: new FakeDatabases(), clock, random: fixedRandom }
-  context = new CallContext(components, { metadata: () => 'nonsense', signal: new AbortController().signal })
+  context = new CallContext(components, {
+    metadata: () => 'nonsense',
+    signal: new AbortController().signal,
+    hold: () => {},
+  })
 })
 
 const key: GetTokenRequest = { payload: { $case: 'key', value: callerIdentity } }

@@ -1,14 +1,17 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { RequestQueue } from '../../../src/api/request-queue.ts'
+import { MESSAGE_OVERHEAD_BYTES, RequestQueue } from '../../../src/api/request-queue.ts'
 
 let paused: boolean
 let queue: RequestQueue
+let held: number
 const message = (byte: number) => Uint8Array.of(byte, byte)
 
 beforeEach(() => {
   paused = false
+  held = 0
   queue = new RequestQueue({
-    maxBytes: 4,
+    account: { add: (bytes) => void (held += bytes) },
+    maxBytes: 2 * (2 + MESSAGE_OVERHEAD_BYTES),
     onFull: () => {
       paused = true
     },
@@ -66,5 +69,20 @@ describe('a request queue', () => {
     expect(paused).toBe(true)
     await reader.next()
     expect(paused).toBe(false)
+  })
+
+  it('stops a sender of empty messages, too', () => {
+    for (let count = 0; count < 3; count++) queue.push(new Uint8Array(0))
+    expect(paused).toBe(true)
+  })
+
+  it('counts what waits in the account of its call, until it is taken or dropped', async () => {
+    queue.push(message(1))
+    queue.push(message(2))
+    expect(held).toBe(2 * (2 + MESSAGE_OVERHEAD_BYTES))
+    await queue[Symbol.asyncIterator]().next()
+    expect(held).toBe(2 + MESSAGE_OVERHEAD_BYTES)
+    queue.fail(new Error('gone'))
+    expect(held).toBe(0)
   })
 })

@@ -44,6 +44,7 @@ describe('a call that is aborted', () => {
       path,
       metadata: () => undefined,
       signal: abort.signal,
+      hold: () => {},
       requests: stubborn(),
       send: async () => {},
     })
@@ -66,6 +67,7 @@ describe('a call that is aborted', () => {
       path,
       metadata: () => undefined,
       signal: abort.signal,
+      hold: () => {},
       requests: (async function* () {})(),
       send: () => {
         abort.abort(late)

@@ -158,6 +158,9 @@ describe('an upgrade', () => {
 describe('a socket that is silent', () => {
   it('is pinged at intervals', async () => {
     const { socket } = await opened('WriteTransaction')
+    socket.send(Buffer.from(HEADERS))
+    socket.send(start())
+    await expect.poll(() => database.openTransactions).toBe(1)
     for (let i = 0; i < 20; i++) {
       const pinged = once(socket, 'ping')
       // The server's side of the socket may come up later than ours.
@@ -177,6 +180,19 @@ describe('a socket that is silent', () => {
     await expect.poll(() => clock.pendingTimers).toBe(1)
     const closed = once(socket, 'close')
     clock.advance(13 * 5_000)
+    expect((await closed)[0]).toBe(1006)
+  })
+
+  it('is given up when it never begins a call', async () => {
+    const { socket } = await opened('Listen')
+    const closed = once(socket, 'close')
+    for (let count = 0; count < 12; count++) {
+      const pinged = once(socket, 'ping')
+      await expect.poll(() => clock.pendingTimers).toBe(1)
+      clock.advance(5_000)
+      await pinged
+    }
+    clock.advance(5_000)
     expect((await closed)[0]).toBe(1006)
   })
 
