@@ -81,8 +81,8 @@ export class SimDisk {
     return store
   }
 
-  /** Answers how many writes are left. */
-  crash(kind: CrashKind): number {
+  /** Answers how many writes are left, and what the others held. */
+  crash(kind: CrashKind): { kept: number; lost: readonly Operation[] } {
     const { random, fault } = this.#components
     const synced = this.#writes.findLastIndex((write) => write.synced) + 1
     const arrived = this.#underWay === undefined ? this.#writes : [...this.#writes, this.#underWay]
@@ -96,7 +96,7 @@ export class SimDisk {
     this.#underWay = undefined
     this.#open = undefined
     this.#changes++
-    return kept
+    return { kept, lost: arrived.slice(kept).flatMap(({ operations }) => operations) }
   }
 
   /** What would be stored without the last writes. */

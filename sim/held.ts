@@ -45,18 +45,19 @@ export async function readHeld(host: SimHost, thread: PlannedThread): Promise<He
   return { number: state.number, logs: [...state.logs.values()], records, definition, disk }
 }
 
-/** What is left on a disk of threads that are not there any more; `undefined` if nothing is. */
+/** What is left on a disk of threads that were deleted; `undefined` if nothing is. */
 export async function leftOvers(host: SimHost): Promise<string | undefined> {
   const disk = await host.disk.read()
-  const threads = new Set<number>()
-  for await (const [key] of disk.entries(lettersOf('t'))) threads.add(parseKey(key).number())
+  const live = new Threads(disk)
+  await live.load()
+  const threads = new Set(live.all().map(({ number }) => number))
   for (const [letter, { byThread }] of Object.entries(KEY_LETTERS)) {
     if (!byThread && letter !== 'c') continue
     for await (const [key] of disk.entries(lettersOf(letter as KeyLetter))) {
       const parts = parseKey(key)
       if (letter === 'c') parts.bytes()
       const number = parts.number()
-      if (!threads.has(number)) return `a row ${letter} of thread row ${number}, which is gone`
+      if (!threads.has(number)) return `a row ${letter} of thread row ${number}, which is deleted`
     }
   }
   return undefined

@@ -3,6 +3,7 @@ import type { ThreadId } from '../src/core/thread-id.ts'
 import { createDb, type Database, type Databases } from '../src/db/index.ts'
 import { createNet, type Net } from '../src/net/index.ts'
 import { type HostStore, openHostStore } from '../src/store/host-store.ts'
+import { checkTold } from './check-told.ts'
 import { hostClock } from './clock.ts'
 import { type CrashKind, SimDisk } from './disk.ts'
 import { Entrance } from './entrance.ts'
@@ -101,11 +102,16 @@ export class SimHost {
     this.#life.alive = false
     this.#down()
     const written = this.disk.length
-    const kept = this.disk.crash(kind)
+    const { kept, lost } = this.disk.crash(kind)
     const how = kind === 'power' ? 'loses power' : 'is killed'
-    const lost = kept < written ? `, the last ${written - kept} writes to its disk are lost` : ''
-    this.#world.scheduler.tell(`${this.name}  ${how}${lost}`)
+    const loss = kept < written ? `, the last ${written - kept} writes to its disk are lost` : ''
+    this.#world.scheduler.tell(`${this.name}  ${how}${loss}`)
     this.onEnd(kept, kind)
+    // A host with an older copy of its disk may be handed its own records by others.
+    if (this.isRestored) return
+    checkTold(this.#world, this, lost).catch((error: unknown) => {
+      fail(this.#world, `the disk of ${this.name} cannot be read: ${String(error)}`)
+    })
   }
 
   /** Takes the last writes from the disk of a host that is down, or fewer. Answers how many are left. */

@@ -160,7 +160,8 @@ export const MUTANTS: Readonly<Record<MutantName, Mutant>> = {
   'refold-untold': {
     file: 'db/fold/store-state.ts',
     text: 'if (change !== undefined) changes.push(change)',
-    becomes: 'if (change !== undefined && result.history.length < 3) changes.push(change)',
+    becomes: `const isLate = instance.before?.position.time === instance.after?.position.time
+    if (change !== undefined && !isLate) changes.push(change)`,
   },
 }
 
