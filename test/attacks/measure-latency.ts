@@ -8,7 +8,7 @@ import { AttackedDatabase } from './attacked-daemon.ts'
 import { SANDBOX_ATTACKS } from './sandbox-attacks.ts'
 
 const ATTACKERS = 4
-const SECONDS = 20
+const SECONDS = 10
 
 await using daemon = await startDaemon()
 using transport = grpcTransport(daemon.grpcAddress)

@@ -65,15 +65,17 @@ function answerOf(step: VectorCase): string {
 function comparable(answer: string): string {
   const exception = /^running .* func: \w*Error: /.exec(answer)?.[0]
   if (exception !== undefined) return exception
-  return answer
-    .replace(/ at (\w+ )?\((<eval>:[\d:()]+|native)\)$/, '')
-    // Where the original says at which place, we say what is allowed.
-    .replace(/(timed out): more than \d+ steps$/, '$1')
-    .replace('func(goja.FunctionCall) goja.Value', 'function')
-    .replace(/\\u(003c|003e|0026|2028)/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
-    .replace(/\b16\d{17}\b/g, '$NS')
-    .replaceAll('$ULID', MODEL_ID)
-    .replaceAll('$COLLECTION', COLLECTION)
-    .replaceAll('$PTR', 'func')
-    .replaceAll('$HOST', HOST)
+  return (
+    answer
+      .replace(/ at (\w+ )?\((<eval>:[\d:()]+|native)\)$/, '')
+      // Where the original says at which place, we say what is allowed.
+      .replace(/(timed out): more than \d+ steps$/, '$1')
+      .replace('func(goja.FunctionCall) goja.Value', 'function')
+      .replace(/\\u(003c|003e|0026|2028)/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+      .replace(/\b16\d{17}\b/g, '$NS')
+      .replaceAll('$ULID', MODEL_ID)
+      .replaceAll('$COLLECTION', COLLECTION)
+      .replaceAll('$PTR', 'func')
+      .replaceAll('$HOST', HOST)
+  )
 }

@@ -6,11 +6,11 @@ import { meterModule } from './metering.ts'
 
 const PACKAGE = '@jitl/quickjs-wasmfile-release-sync'
 
-/** Reads the engine from its package, for Node. */
-export async function loadEngineBuild(): Promise<EngineBuild> {
+/** The engine of its package, for Node. It is read and metered unless another thread has done so. */
+export async function loadEngineBuild(known?: WebAssembly.Module): Promise<EngineBuild> {
   // Not by import: the package's types describe only its CommonJS form.
   const require = createRequire(import.meta.url)
   const { default: variant }: { default: QuickJSSyncVariant } = require(PACKAGE)
-  const wasm = await WebAssembly.compile(meterModule(await readFile(require.resolve(`${PACKAGE}/wasm`))))
+  const wasm = known ?? (await WebAssembly.compile(meterModule(await readFile(require.resolve(`${PACKAGE}/wasm`)))))
   return { variant, wasm }
 }

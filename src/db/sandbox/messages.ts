@@ -45,11 +45,24 @@ export function parseAnswer(said: string): Answer {
   return space < 0 ? { word: said, text: '' } : { word: said.slice(0, space), text: said.slice(space + 1) }
 }
 
+/** A compiled `WebAssembly.Module`, only handed on here. */
+export type CompiledEngine = object
+
+/** What a worker says: first what it is, where that is asked for, then the answers to one work after the other. */
+export type Reply = { readonly wasm: CompiledEngine } | { readonly answers: readonly Answer[] }
+
 /** What a worker is started with. */
 export interface WorkerSetup {
-  /**
-   * Shared memory. The worker adds 1 when it begins a work and after every call, so that its owner can tell a long work
-   * from a stuck call.
-   */
-  readonly progress: Int32Array
+  /** Shared memory, see `PROGRESS` and `THREAD_ID`. */
+  readonly shared: Int32Array
+  /** The engine as another worker has made it; absent for the first, which tells what it made. */
+  readonly wasm: CompiledEngine | undefined
 }
+
+/**
+ * Indexes into the shared memory. The worker adds 1 to its progress when it begins a work and after every call, so that its
+ * owner can tell a long work from a stuck call. The other is the system's id of its thread; 0 where that is not known.
+ */
+export const PROGRESS = 0
+export const THREAD_ID = 1
+export const SHARED_LENGTH = 2

@@ -1,7 +1,7 @@
 import { systemClock } from '../../core/clock.ts'
 import { ThreadsError } from '../../core/errors.ts'
 import type { Logger } from '../../core/logger.ts'
-import type { Answer, Work } from './messages.ts'
+import type { Answer, CompiledEngine, Work } from './messages.ts'
 import { SandboxThread } from './sandbox-thread.ts'
 
 /**
@@ -19,6 +19,9 @@ const MAX_SLOW_FUNCTIONS = 100
 /** Of quick works, and of slow ones. */
 const MAX_WAITING = 1000
 
+/** A thread that has not begun with its first work by then has failed. */
+const MAX_START_MS = 60_000
+
 export interface PoolOptions {
   logger: Logger
   /** Threads that run works side by side. */
@@ -32,7 +35,7 @@ interface Job {
   /** The source of its first function, by which it is known to be slow. */
   readonly source: string
   triesLeft: number
-  resolve(answers: Answer[]): void
+  resolve(answers: readonly Answer[]): void
   reject(reason: Error): void
 }
 
@@ -57,6 +60,8 @@ export class SandboxPool {
   readonly #slowFunctions = new Set<string>()
   readonly #idle: SandboxThread[] = []
   readonly #running = new Map<SandboxThread, Run>()
+  /** The engine, as the first thread has made it. */
+  #wasm: CompiledEngine | undefined
   #watching = false
   #closed = false
 
@@ -66,7 +71,7 @@ export class SandboxPool {
   }
 
   /** Tries again when a thread ends without an answer. Throws SANDBOX_DOWN, also when too many works wait, and CLOSED. */
-  run(work: Work, tries: number): Promise<Answer[]> {
+  run(work: Work, tries: number): Promise<readonly Answer[]> {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(new ThreadsError('CLOSED', 'the sandbox is closed'))
       const job: Job = { work, source: work.functions[0]?.source ?? '', triesLeft: tries, resolve, reject }
@@ -101,9 +106,13 @@ export class SandboxPool {
     }
   }
 
-  #freeThread(): SandboxThread {
-    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) if (!idle.failed) return idle
-    return new SandboxThread()
+  /** Threads of low priority are for slow works. */
+  #freeThread(slow: boolean): SandboxThread {
+    for (;;) {
+      const at = this.#idle.findIndex((thread) => thread.isLow === slow)
+      const [idle] = at < 0 ? [] : this.#idle.splice(at, 1)
+      if (idle?.failed !== true) return idle ?? new SandboxThread(this.#wasm, (made) => (this.#wasm = made))
+    }
   }
 
   #slowRuns(): number {
@@ -115,7 +124,7 @@ export class SandboxPool {
   }
 
   async #perform(job: Job, slow: boolean): Promise<void> {
-    const thread = this.#freeThread()
+    const thread = this.#freeThread(slow)
     const { progress } = thread
     const run: Run = { job, progress, begun: false, watches: 0, watchesWithoutProgress: 0, slow, preempted: false }
     this.#running.set(thread, run)
@@ -132,8 +141,8 @@ export class SandboxPool {
   }
 
   #giveBack(thread: SandboxThread): void {
-    const surplus = this.#idle.length + this.#quickRuns() >= this.#options.threads
-    if (surplus || this.#closed) void thread.kill(new Error('the thread is not needed any more'))
+    const alike = this.#idle.filter(({ isLow }) => isLow === thread.isLow).length
+    if (alike >= this.#options.threads || this.#closed) void thread.kill(new Error('the thread is not needed any more'))
     else this.#idle.push(thread)
   }
 
@@ -166,14 +175,15 @@ export class SandboxPool {
   }
 
   #look(thread: SandboxThread, run: Run): void {
-    const { wallClockMs } = this.#options
     const moved = thread.progress !== run.progress
     run.begun ||= moved
     if (run.begun) run.watches += 1
+    if (run.begun && run.slow) thread.lower()
     run.watchesWithoutProgress = moved ? 0 : run.watchesWithoutProgress + 1
     run.progress = thread.progress
-    if (run.watchesWithoutProgress * this.#watchMs > wallClockMs) {
-      void thread.kill(new Error(`a call took longer than ${wallClockMs} ms`))
+    const limitMs = run.begun ? this.#options.wallClockMs : MAX_START_MS
+    if (run.watchesWithoutProgress * this.#watchMs > limitMs) {
+      void thread.kill(new Error(`a call took longer than ${limitMs} ms`))
     } else if (!run.slow && run.watches * this.#watchMs >= SLOW_MS) {
       this.#foundSlow(thread, run)
     }
@@ -191,6 +201,7 @@ export class SandboxPool {
     this.#waiting.splice(0, this.#waiting.length, ...others)
     this.#slowWaiting.push(...alike)
     run.slow = true
+    thread.lower()
     if (this.#slowRuns() <= MAX_SLOW) return
     run.preempted = true
     void thread.kill(new Error('too many works are slow'))
