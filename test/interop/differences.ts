@@ -173,7 +173,7 @@ export const EXCHANGE: readonly { readonly reason: string; readonly cases: reado
   },
   { reason: 'a service key that is sent is compared', cases: [60] },
   { reason: 'a pusher is not kept waiting for records that are missing: they are pulled from it', cases: [79] },
-  { reason: 'a log goes on with the record that came first', cases: [83] },
+  { reason: "a first record gives way to another only if the log's key vouches for that one", cases: [83] },
   { reason: 'edges are told only to peers that have shown the service key', cases: [87, 89] },
 ]
 

@@ -4,7 +4,7 @@ import { type Address, parseAddress } from '../../src/core/address.ts'
 import type { Collection, Database } from '../../src/db/index.ts'
 import type { ForeignEvent } from './foreign-log.ts'
 import type { GoScript } from './go-service.ts'
-import type { GoThread } from './go-thread.ts'
+import type { GoLog, GoThread } from './go-thread.ts'
 import { startHost, type TestHost, type TestHostOptions } from './host.ts'
 import { bytesOf, newNotes, noteOf } from './notes.ts'
 import { oracleDocuments } from './oracle-documents.ts'
@@ -130,6 +130,13 @@ export async function expectDocuments({ net }: TestHost, database: Database): Pr
   const documents = await database.collection('Note').find({})
   const held = documents.map((bytes): [string, unknown] => [`Note/${String(noteOf(bytes)._id)}`, noteOf(bytes)])
   expect(new Map(held)).toEqual(expected)
+}
+
+/** The only log that another host writes. */
+export function otherLogIn({ logs }: GoThread): GoLog {
+  const [log, another] = [...logs.values()].filter(({ writer }) => writer === undefined)
+  if (log === undefined || another !== undefined) throw new Error('there is not one log of another host')
+  return log
 }
 
 /** What a listener of a database is told from now on. */
