@@ -90,8 +90,6 @@ export class HostReplica implements Replica {
     if (known !== undefined) return known
     const logs = [...state.logs.values()]
     const addresses = addressesEdge(logs.flatMap((log) => log.addresses.map((address) => ({ logId: log.id, address }))))
-    const edgeOver = (chains: readonly LogState[]): bigint =>
-      headsEdge(chains.flatMap(({ id, head }) => (head.cid === undefined ? [] : [{ logId: id, head: head.cid }])))
     const edges =
       addresses === 0n
         ? { addresses, heads: 0n, chains: 0n }
@@ -328,6 +326,10 @@ export class HostReplica implements Replica {
   #get(threadId: ThreadId): ThreadState {
     return this.#components.threads.get(threadId).told(this.#components.journal.lastSeq)
   }
+}
+
+function edgeOver(chains: readonly LogState[]): bigint {
+  return headsEdge(chains.flatMap(({ id, head }) => (head.cid === undefined ? [] : [{ logId: id, head: head.cid }])))
 }
 
 function peerLog(log: LogState): PeerLog {

@@ -5,6 +5,7 @@ import type { ThreadId } from '../../core/thread-id.ts'
 import type { Pubsub } from '../host/pubsub.ts'
 import { pushRecordRequest } from '../protocol/messages.ts'
 import type { Replica } from '../replica.ts'
+import { attestationFor } from './pushed-record.ts'
 
 /** Records of a log that may wait to be published. Older ones are left to push and pull. */
 const MAX_BACKLOG = 1_000
@@ -86,7 +87,9 @@ export class GossipPublisher {
     if (records.length === 0) backlog.has = backlog.until
     for (const record of records) {
       backlog.has++
-      await this.#publish(threadId, pushRecordRequest.encode({ threadId, logId, record, counter: backlog.has }))
+      const place = { threadId, logId, counter: backlog.has }
+      const attestation = attestationFor(replica, place)
+      await this.#publish(threadId, pushRecordRequest.encode({ ...place, record, attestation }))
     }
   }
 

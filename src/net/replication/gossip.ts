@@ -10,6 +10,7 @@ import type { PushRecordRequest } from '../protocol/messages.ts'
 import type { Replica } from '../replica.ts'
 import { type Flaw, isSigned, openMessage } from './gossip-message.ts'
 import { GossipPublisher } from './gossip-publisher.ts'
+import { attestationOf } from './pushed-record.ts'
 
 /** Records that are passed on once only, whoever publishes them again. */
 const MAX_PASSED_ON = 10_000
@@ -163,10 +164,12 @@ export class Gossip {
     this.#bytes += bytes
   }
 
-  async #receive({ threadId, logId, record }: PushRecordRequest, message: TopicMessage): Promise<void> {
+  async #receive(request: PushRecordRequest, message: TopicMessage): Promise<void> {
+    const { threadId, logId, record } = request
     const { logger, replica } = this.#components
     try {
-      const receipt = await replica.receive({ threadId, logId, records: [record], from: message.sender })
+      const run = { threadId, logId, records: [record], attestation: attestationOf(request), from: message.sender }
+      const receipt = await replica.receive(run)
       this.#taken++
       if (receipt.gap) this.#pull(message, { threadId, logs: false, records: true, cause: { kind: 'push' } })
     } catch (error) {

@@ -8,6 +8,7 @@ import type { PeerClient } from '../protocol/client.ts'
 import { PeerRefusal, Status } from '../protocol/status.ts'
 import type { PeerLog, Replica } from '../replica.ts'
 import type { PeerBook } from './peer-book.ts'
+import { attestationFor } from './pushed-record.ts'
 
 /** PushRecord calls to one peer that are not answered yet. */
 const MAX_IN_FLIGHT = 16
@@ -186,10 +187,7 @@ export class Pusher {
     { record, counter }: { record: RecordBlocks; counter: number },
   ): Promise<void> {
     const { client, replica, signal } = this.#components
-    // The signature of a first record does not cover what it says. Of others it leaves their author open until the next:
-    // that is not worth a signature for each record.
-    const first = counter === 1 ? replica.log(threadId, logId) : undefined
-    const attestation = first?.counter === 1 ? replica.attested(threadId, first).attestation : undefined
+    const attestation = attestationFor(replica, { threadId, logId, counter })
     await client.call(peer, 'pushRecord', { threadId, logId, record, counter, attestation }, { signal })
   }
 

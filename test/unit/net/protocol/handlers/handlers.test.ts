@@ -7,7 +7,7 @@ import { MAX_MESSAGE_BYTES } from '../../../../../src/net/protocol/constants.ts'
 import type { AheadHint } from '../../../../../src/net/protocol/handlers/context.ts'
 import { createHandlers, type Handlers } from '../../../../../src/net/protocol/handlers/handlers.ts'
 import { getRecordsReply, type LogOffset } from '../../../../../src/net/protocol/messages.ts'
-import type { PeerLog } from '../../../../../src/net/replica.ts'
+import type { PeerLog, ReceivedRun } from '../../../../../src/net/replica.ts'
 import { FakeClock } from '../../../../support/fake-clock.ts'
 import { FakeReplica, newPeer } from '../../../../support/fake-replica.ts'
 
@@ -300,6 +300,27 @@ describe('PushRecord', () => {
     for (const counter of [0, 1]) {
       await expect(handlers.pushRecord({ threadId, logId, record: recordAt(1), counter }, member)).resolves.toEqual({})
     }
+  })
+
+  it('looks at another record in the place of the head, and at one that comes with an attestation', async () => {
+    for (let count = 0; count < 2; count++) replica.append(threadId, logId)
+    const received: ReceivedRun[] = []
+    replica.receive = async (run) => {
+      received.push(run)
+      return { stored: 0, counter: 2, gap: false }
+    }
+    const push = (counter: number, at: number, attestation?: Uint8Array): Promise<unknown> =>
+      handlers.pushRecord({ threadId, logId, record: recordAt(at), counter, attestation }, member)
+    replica.prove(threadId, member)
+    await push(1, 1)
+    await push(1, 2)
+    await push(1, 1, new Uint8Array(64))
+    await push(2, 2)
+    expect(received).toEqual([])
+    await push(2, 1)
+    await push(2, 2, new Uint8Array(64))
+    const head = replica.log(threadId, logId)?.head
+    expect(received.map(({ attestation }) => attestation?.head.equals(head))).toEqual([undefined, true])
   })
 
   it('has what lies between pulled after a gap', async () => {
