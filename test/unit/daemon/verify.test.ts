@@ -2,7 +2,7 @@
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { verifyRepository } from '../../../daemon/verify/verification.ts'
 import { decodeInstance } from '../../../src/db/rows.ts'
 import { cidOf } from '../../../src/core/cbor.ts'
@@ -22,7 +22,7 @@ import type { Entry, Operation, OrderedStore } from '../../../src/store/ordered-
 import { runDaemon } from '../../support/daemon.ts'
 import { ForeignLog } from '../../support/foreign-log.ts'
 import { startHost } from '../../support/host.ts'
-import { bytesOf, newNotes } from '../../support/notes.ts'
+import { bytesOf, joinNotes, newNotes } from '../../support/notes.ts'
 
 const DOCUMENTS = 60
 /** Of both databases: documents, other writes of the host, and those of the log written elsewhere. */
@@ -50,11 +50,20 @@ beforeAll(async () => {
     // Late: before what is folded already.
     const late = { type: 'save', id: 'n1', patch: '{"_id": "n1", "late": true}', atMs: Date.now() - 60_000 } as const
     await host.net.addRecord(database.id, foreign.id, foreign.record([late]))
-    // Its owner forks the log: the second chain is a branch.
+    // Its owner forks the log: one chain is brought here, the other to a peer. It becomes a branch, the fourth log.
+    await using peer = await startHost({ net: { pull: false } })
+    await joinNotes(peer, database)
     const fork = foreign.fork([{ type: 'save', id: 'n3', patch: '{"_id": "n3", "fork": true}' }])
     const main = foreign.record([{ type: 'save', id: 'n3', patch: '{"_id": "n3", "main": true}' }])
-    for (const blocks of [main, fork.blocks]) await host.net.addRecord(database.id, foreign.id, blocks).catch(() => {})
-    expect(host.net.forkedLogs()).toMatchObject([{ logId: foreign.id, branches: 1 }])
+    await peer.net.addRecord(database.id, foreign.id, fork.blocks)
+    await host.net.addRecord(database.id, foreign.id, main)
+    await vi.waitFor(
+      async () => {
+        await host.net.pullThread(database.id)
+        expect(host.net.forkedLogs()).toMatchObject([{ logId: foreign.id, branches: 1 }])
+      },
+      { timeout: 20_000, interval: 200 },
+    )
     await newNotes(host, [{ _id: 'other' }])
   }
   await backend.close()
@@ -129,9 +138,32 @@ it('a repository that is well has nothing to report', async () => {
   const outcome = await verify(repo)
   expect(outcome.findings).toEqual([])
   expect(outcome).toMatchObject({ agrees: true, repaired: false, more: 0 })
-  expect(outcome.totals).toMatchObject({ threads: 2, logs: 4, databases: 2, documents: DOCUMENTS + 1, unreadable: 0 })
+  expect(outcome.totals).toMatchObject({ threads: 2, logs: 5, databases: 2, documents: DOCUMENTS + 1, unreadable: 0 })
   expect(outcome.totals.records).toBe(RECORDS)
   expect(await withStore(repo, (store) => rowsOf(store, 's'))).toEqual(before)
+})
+
+it('what validators refused is judged again', async () => {
+  const repo = join(root, 'judged')
+  await mkdir(repo)
+  const backend = await openLevelStore({ location: join(repo, 'store') })
+  {
+    await using host = await startHost({ backend, net: { pull: false } })
+    const writeValidator = "return (event.patch.json_patch || {}).name !== 'bad' || 'no'"
+    const { database, notes } = await newNotes(host, [], { writeValidator })
+    await notes.create([bytesOf({ _id: 'good', name: 'good' })])
+    const foreign = new ForeignLog((await database.info()).key)
+    await foreign.introduce(host, database)
+    const bad = foreign.record([{ type: 'create', id: 'bad', patch: '{"_id": "bad", "name": "bad"}' }])
+    await host.net.addRecord(database.id, foreign.id, bad)
+    expect(await database.refusals()).toMatchObject([{ reason: expect.stringContaining('no') }])
+  }
+  await backend.close()
+  expect(await verify(repo)).toMatchObject({ agrees: true, findings: [], totals: { documents: 2 } })
+  const [refusal] = await withStore(repo, (store) => rowsOf(store, 'v', 1))
+  if (refusal === undefined) throw new Error('there is a refusal')
+  await withStore(repo, (store) => store.batch([del(refusal[0])], { sync: true }))
+  expect((await verify(repo)).findings).toMatchObject([{ what: 'a refusal is missing' }])
 })
 
 describe('damage of derived rows is found and mended:', () => {
@@ -247,11 +279,11 @@ describe('damage of records and what belongs to them is found and mended:', () =
     const repo = await changed(async () => [del(recordRowKey(1, 2, 2))])
     expect((await verify(repo)).findings[0]).toMatchObject({ what: 'the record is missing', counter: 2 })
     expect(await verify(repo, { repair: true })).toMatchObject({ agrees: true, repaired: true })
-    expect(await verify(repo)).toMatchObject({ agrees: true, findings: [], totals: { logs: 3 } })
+    expect(await verify(repo)).toMatchObject({ agrees: true, findings: [], totals: { logs: 4 } })
   })
 
   it('records of a branch: the main chain stays', async () => {
-    const repo = await changed(async (store) => (await rowsOf(store, 'r', 1, 3)).map(([key]) => del(key)))
+    const repo = await changed(async (store) => (await rowsOf(store, 'r', 1, 4)).map(([key]) => del(key)))
     expect((await verify(repo)).findings[0]?.what).toMatch(/the head says record 3, the last one is 2/)
     expect(await verify(repo, { repair: true })).toMatchObject({ agrees: true, repaired: true })
     expect(await withStore(repo, (store) => rowsOf(store, 'r', 1, 2))).toHaveLength(3)
