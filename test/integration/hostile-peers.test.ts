@@ -391,7 +391,7 @@ describe('a peer that the host asks', () => {
     await peer.handle(BLOCK_PROTOCOL, (stream) => {
       stream.on('data', () => {
         wants++
-        void lie()
+        lie().catch(() => {})
       })
     })
     const lie = async (): Promise<void> => {
