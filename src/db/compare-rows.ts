@@ -3,7 +3,7 @@
  * order of key, side by side, so that nothing is held in memory. How often a history keeps a document is not compared: it
  * depends on the order in which records came.
  */
-import { equalBytes, textOfUtf8 } from '../core/bytes.ts'
+import { compareBytes, equalBytes } from '../core/bytes.ts'
 import { ThreadsError } from '../core/errors.ts'
 import type { Identity } from '../core/identity.ts'
 import { type KeyLetter, parseKey, rowRange } from '../store/key-codec.ts'
@@ -11,7 +11,6 @@ import type { Entry, KeyRange, ReadView } from '../store/ordered-store.ts'
 import type { DatabaseDefinition } from './definition.ts'
 import { comparePositions, type Position } from './fold/position.ts'
 import { documentHash, type HistoryEntry } from './fold/state.ts'
-import { compareBytes } from '../core/bytes.ts'
 import { decodeHistoryEntry, decodeInstance, decodeRefusal, readHistoryPosition, readInstanceKey } from './rows.ts'
 
 export interface Comparison {
@@ -25,18 +24,18 @@ export interface Comparison {
   report(what: string, position?: Position): void
 }
 
+/** How many rows are stored. */
 export interface Compared {
   readonly documents: number
-  readonly entries: number
   readonly indexEntries: number
 }
 
 export async function compareRows(comparison: Comparison): Promise<Compared> {
   const documents = await compareLetter(comparison, 'd', compareInstance)
-  const entries = await compareLetter(comparison, 'e', new HistoryComparer(comparison).compare)
+  await compareLetter(comparison, 'e', new HistoryComparer(comparison).compare)
   const indexEntries = await compareIndexes(comparison)
   await compareLetter(comparison, 'v', compareRefusal)
-  return { documents, entries, indexEntries }
+  return { documents, indexEntries }
 }
 
 /** What is wrong with a stored row beside the one that is made, if anything. */
@@ -184,7 +183,7 @@ function nameOf(key: Uint8Array): string {
     const { collection, id } = readInstanceKey(key)
     return letter === 'd' ? `document ${collection}/${id}` : `an entry in the history of ${collection}/${id}`
   } catch (error) {
-    if (error instanceof ThreadsError) return `a row that cannot be read (${textOfUtf8(key.subarray(0, 1))})`
+    if (error instanceof ThreadsError) return `a row of ${letter} that cannot be read`
     throw error
   }
 }
