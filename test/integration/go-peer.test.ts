@@ -1,6 +1,6 @@
 /** Hosts of ours beside hosts that run go-threads: a scripted one, which does what those do wrongly too. */
 import { randomBytes } from 'node:crypto'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { peerAddress } from '../../src/core/address.ts'
 import { bytesKey } from '../../src/core/bytes.ts'
 import { generateKey } from '../../src/core/keys.ts'
@@ -27,6 +27,8 @@ import {
 const MIB = 1024 * 1024
 const START_MS = Date.parse('2024-01-01T00:00:00Z')
 
+// Hosts with sockets on a busy machine.
+vi.setConfig({ testTimeout: 120_000 })
 afterEach(closeAll)
 
 describe('a go-threads host', () => {
@@ -41,7 +43,7 @@ describe('a go-threads host', () => {
     const offsets = [
       { logId: otherLogIn(shared.thread).id, offset: expect.anything(), counter: 1, limit: 10_000 },
       { logId: peer.ownLog(database.id).id, offset: undefined, counter: 0, limit: 10_000 },
-    ]
+    ].map((offset) => expect.objectContaining(offset))
     expect(peer.requests('getRecords')[0]).toMatchObject({ logs: expect.arrayContaining(offsets) })
     expect(peer.requests('pushRecord').map(({ counter }) => counter)).toEqual([2])
   })
@@ -227,7 +229,7 @@ describe('a go-threads host', () => {
     await expect.poll(() => peer.heard.length, PATIENCE).toBeGreaterThan(before + 3)
     expect(new Set(peer.heard.slice(before).map(({ method }) => method))).toEqual(new Set(['exchangeEdges']))
     const { edges } = peer.requests('exchangeEdges').at(-1)?.threads[0] ?? {}
-    expect(edges).toEqual(shared.thread.edges)
+    expect(edges).toMatchObject(shared.thread.edges)
   })
 
   it('has forgotten the thread after a restart, until it joins again', async () => {

@@ -11,7 +11,7 @@ import { oracleDocuments } from './oracle-documents.ts'
 import { ScriptedGoPeer } from './scripted-go-peer.ts'
 
 /** A host tries again after some time what a peer could not do. */
-export const PATIENCE: { readonly timeout: number } = { timeout: 25_000 }
+export const PATIENCE: { readonly timeout: number } = { timeout: 60_000 }
 
 export const resources: AsyncDisposable[] = []
 
