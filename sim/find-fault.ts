@@ -7,15 +7,22 @@ export async function findFault(
   { from, seeds, forks = false }: { from: number; seeds: number; forks?: boolean },
 ): Promise<Outcome | undefined> {
   const thread = new SimThread({ fault, forks })
-  const sound = new SimThread({ forks })
   try {
     for (let seed = from; seed < from + seeds; seed++) {
       const outcome = await thread.run({ ...PLAIN_TASK, seed })
-      if (outcome.failure === undefined) continue
-      if ((await sound.run({ ...PLAIN_TASK, seed })).failure === undefined) return outcome
+      if (outcome.failure !== undefined && (await agreesWithout(seed, forks))) return outcome
     }
     return undefined
   } finally {
-    await Promise.all([thread.close(), sound.close()])
+    await thread.close()
+  }
+}
+
+async function agreesWithout(seed: number, forks: boolean): Promise<boolean> {
+  const sound = new SimThread({ forks })
+  try {
+    return (await sound.run({ ...PLAIN_TASK, seed })).failure === undefined
+  } finally {
+    await sound.close()
   }
 }

@@ -76,12 +76,12 @@ export function makePlan(random: SeededRandom): Plan {
       name: 'ABCDEFG'[index] ?? '',
       key: generateKey(random.bytes),
       guest: generateKey(random.bytes),
-      durability: random.chance(0.25) ? 'relaxed' : 'full',
+      durability: random.chance(0.35) ? 'relaxed' : 'full',
       skewMs: skew(random),
       isRelay: hasRelay && index === 1,
       gossips: gossips && random.chance(0.8),
       startMs: isLast && random.chance(0.5) ? random.between(troubleMs / 2, troubleMs) : index * random.between(0, 500),
-      syncMs: random.chance(0.3) ? 800 : 15,
+      syncMs: random.chance(0.4) ? 800 : 15,
       pullIntervalMs: pullsOften ? 1_000 : 10_000,
       pullRecords: random.pick([2, 20, 10_000]),
       registersLate: random.chance(0.2) ? ['Pears', 'Plums'] : [],
@@ -93,7 +93,7 @@ export function makePlan(random: SeededRandom): Plan {
     steps: makeSteps(random.fork('steps'), { hosts, threads: threads.map(({ number }) => number), troubleMs, isCalm }),
     troubleMs,
     writeFailures: !isCalm && random.chance(0.25) ? 0.01 : 0,
-    writeCrashes: !isCalm && random.chance(0.5) ? random.pick([0.005, 0.01, 0.03]) : 0,
+    writeCrashes: !isCalm && random.chance(0.5) ? random.pick([0.005, 0.01, 0.04]) : 0,
     sandboxDown: random.chance(0.2) ? 0.1 : 0,
     weather: isCalm
       ? { drop: 0, duplicate: 0, linger: 0 }

@@ -75,7 +75,11 @@ async function untilEqual(world: World, work: Work): Promise<boolean> {
     await advance(world, lookMs)
     waitedMs += lookMs
     if (world.failures.length > 0) return false
-    for (const host of world.hosts) if (host.isDown) host.start()
+    for (const host of world.hosts) {
+      if (host.isDown) host.start()
+      // Whoever was opening a thread when the trouble ended left out what is registered late.
+      else if (!host.isOpen) host.entrance.enterAll()
+    }
     difference = reasonToWait(world, work) ?? (await differenceOf(world))
     if (difference !== undefined) continue
     // What is not synced yet is told to nobody.

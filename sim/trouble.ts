@@ -14,12 +14,17 @@ export function scheduleSteps(world: World, work: Work): void {
       if (host.isDown) host.start()
     })
     host.disk.onWrite = () => {
-      // Where something can be lost, crashes tell more.
-      const isRelaxed = host.planned.durability === 'relaxed'
-      if (!world.trouble || !random.chance(isRelaxed ? 3 * plan.writeCrashes : plan.writeCrashes)) return
+      if (!world.trouble || !random.chance(plan.writeCrashes)) return
       const delayMs = random.chance(0.5) ? 0 : random.between(0, host.planned.syncMs)
       endHost(world, host, { how: ending(random), backMs: random.between(50, 20_000), delayMs })
     }
+  }
+  const random = world.random.fork('crashes after writes')
+  work.onAcknowledged = (host) => {
+    // Where something can be lost, crashes tell most.
+    const { durability, syncMs } = host.planned
+    if (!world.trouble || durability === 'full' || !random.chance(2 * plan.writeCrashes)) return
+    endHost(world, host, { how: 'power', backMs: random.between(50, 20_000), delayMs: random.between(0, syncMs + 50) })
   }
   for (const step of plan.steps) {
     scheduler.after(step.atMs, `step ${step.number}`, () => take(world, work, step))

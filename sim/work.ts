@@ -44,6 +44,8 @@ const RELAXED_MS = 3_000
 /** The clients of all hosts, and what they heard. */
 export class Work {
   readonly writes: Write[] = []
+  /** Called when a write is acknowledged. */
+  onAcknowledged: (host: SimHost) => void = () => {}
   readonly #world: World
 
   constructor(world: World) {
@@ -102,6 +104,7 @@ export class Work {
       write.outcome = isWritten ? 'acknowledged' : 'refused'
       write.written = host.disk.length
       write.atMs = scheduler.nowMs
+      if (isWritten) this.onAcknowledged(host)
       if (isWritten) await this.#noteHeads(running, write)
       const answer = isWritten ? 'acknowledged' : 'given up'
       scheduler.tell(`${host.name}  write ${mark} (${client.told}) is ${answer}`)

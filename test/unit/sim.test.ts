@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { cutText, parseCut } from '../../sim/cut.ts'
 import { type Fault, FAULTS } from '../../sim/faults.ts'
 import { findFault } from '../../sim/find-fault.ts'
@@ -8,6 +8,8 @@ import { type Outcome, PLAIN_TASK, runAll, SimThread } from '../../sim/pool.ts'
 const SEEDS = 40
 const WORKERS = 2
 const TIMEOUT_MS = 300_000
+
+vi.setConfig({ maxConcurrency: WORKERS })
 
 /** Seeds tried for a fault, from the one that is known to show it. `npm run sim -- --faults` begins with the first. */
 const FAULT_SEEDS = 100
