@@ -7,14 +7,13 @@ import { generateKey } from '../../../src/core/keys.ts'
 import { peerIdOf } from '../../../src/core/peer-id.ts'
 import type { Collection, Database, Refusal } from '../../../src/db/index.ts'
 import { decodeThreadRow, encodeThreadRow, threadRowKey } from '../../../src/net/rows.ts'
-import { type KeyLetter, rowRange } from '../../../src/store/key-codec.ts'
 import { openMemoryStore } from '../../../src/store/memory-store.ts'
 import type { OrderedStore } from '../../../src/store/ordered-store.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { FaultySandbox } from '../../support/faulty-sandbox.ts'
 import { type ForeignEvent, ForeignLog } from '../../support/foreign-log.ts'
 import { startHost, type TestHost } from '../../support/host.ts'
-import { bytesOf, found, idsOf, newNotes, noteOf, NOTE } from '../../support/notes.ts'
+import { bytesOf, found, idsOf, joinNotes, newNotes, noteOf, NOTE } from '../../support/notes.ts'
 
 const MINUTE_MS = 60_000
 const DAY_MS = 24 * 60 * MINUTE_MS
@@ -65,12 +64,6 @@ async function waitingRecord(): Promise<CID> {
   const [first] = await database.waiting()
   if (first?.recordId === undefined) throw new Error('nothing waits')
   return first.recordId
-}
-
-async function rowsOf(letter: KeyLetter): Promise<Map<Uint8Array, Uint8Array>> {
-  const rows = new Map<Uint8Array, Uint8Array>()
-  for await (const [key, value] of backend.entries(rowRange(letter))) rows.set(key, value)
-  return rows
 }
 
 /** Lets the validator of Note judge no event of this instance. */
@@ -126,13 +119,19 @@ describe('logs that wait', () => {
 describe('a log that its owner forked', () => {
   let log: ForeignLog
 
-  /** Two records after the same one. */
+  /** Two records after the same one: the second comes from a peer, as no client may add it. */
   async function fork(one: ForeignEvent, other: ForeignEvent): Promise<void> {
     log = await newLog()
     await add(log, creation('root'))
-    const branch = log.fork([other])
+    await using peer = await startHost({ net: { pull: false } })
+    await joinNotes(peer, database)
+    await peer.net.addRecord(database.id, log.id, log.fork([other]).blocks)
     await add(log, one)
-    await host.net.addRecord(database.id, log.id, branch.blocks)
+    const branches = async (): Promise<number> => {
+      await host.net.pullThread(database.id)
+      return host.net.forkedLogs().length
+    }
+    await expect.poll(branches).toBe(1)
   }
 
   it('waits with each of its chains, and is admitted as a whole', async () => {
@@ -339,10 +338,11 @@ describe('a record that cannot be judged', () => {
 
   it('can also be one whose folding fails for another reason', async () => {
     const log = await newLog()
-    await notes.create([bytesOf({ _id: 'n' })])
-    const [key] = (await rowsOf('d')).keys()
-    if (key === undefined) throw new Error('there is no instance')
-    await backend.batch([{ type: 'put', key, value: new Uint8Array(4) }], { sync: true })
+    await database.updateCollection({ ...NOTE, writeValidator: 'return true' })
+    sandbox.failOn(({ event }) => {
+      if (event.id === 'n') throw new Error('a fault of the program')
+      return false
+    })
     await add(log, creation('n'))
     await add(log, creation('a'))
     expect(await database.waiting()).toMatchObject([{ counter: 1, reason: { kind: 'retry', alone: true } }])
