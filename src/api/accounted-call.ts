@@ -24,6 +24,7 @@ type Listener = Parameters<ServerInterceptingCall['start']>[0]
 export class AccountedCall extends ServerInterceptingCall {
   /** Of grpc-js, which keeps it to itself. `undefined` if it is kept elsewhere. */
   readonly stream: ServerHttp2Stream | undefined
+  readonly connection: object
   readonly #next: ServerInterceptingCallInterface
   readonly #options: AccountedCallOptions
   #account: CallAccount | undefined
@@ -38,11 +39,12 @@ export class AccountedCall extends ServerInterceptingCall {
     this.#options = options
     const stream: unknown = Reflect.get(next, 'stream')
     this.stream = isServerStream(stream) ? stream : undefined
+    this.connection = this.stream?.session ?? this
   }
 
   override start(listener: Listener): void {
     const { stream } = this
-    this.#account = this.#options.ledger.open(stream?.session ?? this, () => {
+    this.#account = this.#options.ledger.open(this.connection, () => {
       // Clients are told RESOURCE_EXHAUSTED.
       stream?.close(constants.NGHTTP2_ENHANCE_YOUR_CALM)
       stream?.destroy()

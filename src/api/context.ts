@@ -5,6 +5,7 @@ import { ThreadsError } from '../core/errors.ts'
 import type { Databases } from '../db/index.ts'
 import type { Net } from '../net/index.ts'
 import { RpcError } from './errors.ts'
+import type { FairTurns } from './fair-turns.ts'
 import type { CallInfo, Components, RpcContext } from './service.ts'
 
 /**
@@ -17,16 +18,20 @@ export class CallContext implements RpcContext {
   readonly clock: Clock
   readonly random: Random
   readonly signal: AbortSignal
+  readonly connection: object
   readonly #info: CallInfo
+  readonly #turns: FairTurns
   #caller: Caller | undefined
 
-  constructor({ net, databases, clock, random }: Components, info: CallInfo) {
+  constructor({ net, databases, clock, random }: Components, info: CallInfo, turns: FairTurns) {
     this.net = net
     this.databases = databases
     this.clock = clock
     this.random = random
     this.signal = info.signal
+    this.connection = info.connection
     this.#info = info
+    this.#turns = turns
   }
 
   metadata(name: string): string | undefined {
@@ -35,6 +40,10 @@ export class CallContext implements RpcContext {
 
   hold(bytes: number): void {
     this.#info.hold(bytes)
+  }
+
+  inTurn<T>(task: () => Promise<T>): Promise<T> {
+    return this.#turns.run(task, this)
   }
 
   get token(): string {

@@ -128,6 +128,7 @@ export class GrpcServer {
       metadata: metadataOf(call),
       signal: cancellation.signal,
       hold: (bytes) => accountedCallOf(call)?.hold(bytes),
+      connection: accountedCallOf(call)?.connection ?? call,
       requests: this.#single(call.request),
       send: async (bytes) => {
         message = bytes
@@ -144,6 +145,7 @@ export class GrpcServer {
       metadata: metadataOf(call),
       signal: cancellation.signal,
       hold: (bytes) => accountedCallOf(call)?.hold(bytes),
+      connection: accountedCallOf(call)?.connection ?? call,
       requests: this.#requestsOf(call, cancellation.signal),
       send: async (bytes) => {
         if (!call.write(asBuffer(bytes))) await once(call, 'drain', { signal: cancellation.signal })

@@ -48,6 +48,7 @@ export async function serveGrpcWeb(
       metadata: (name) => headerOf(request, name),
       signal: cancellation.signal,
       hold: (bytes) => held.add(bytes),
+      connection: socket,
       requests: messagesOf(body, { maxMessageBytes, account: held }),
       send: async (reply) => {
         const frame = messageFrame(reply)
@@ -65,7 +66,7 @@ export async function serveGrpcWeb(
 }
 
 /** A base64 text that may be several, each with its padding, in chunks cut anywhere. */
-async function* fromBase64(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+export async function* fromBase64(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let rest = ''
   for await (const chunk of chunks) {
     const text = rest + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1')

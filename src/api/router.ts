@@ -3,8 +3,12 @@ import type { Logger } from '../core/logger.ts'
 import { unlessAborted } from '../util/unless-aborted.ts'
 import { CallContext } from './context.ts'
 import { RpcError, toRpcError } from './errors.ts'
+import { FairTurns } from './fair-turns.ts'
 import { type Call, converted, intercept, logged } from './interceptors.ts'
 import type { CallInfo, Components, RpcMethod, RpcService } from './service.ts'
+
+/** Replies without limit that are made at once: each is in memory before it counts as held. */
+const MAX_LARGE_REPLIES = 4
 
 /** A call as it comes from a transport. */
 export interface IncomingCall extends CallInfo {
@@ -34,6 +38,7 @@ export function createRouter(services: readonly RpcService[], components: Compon
   const names = new Set(services.map(({ name }) => name))
   // Cancelled, because go-threads clients take every other end of a subscription for a reason to exit.
   const stopping = new AbortController()
+  const turns = new FairTurns(MAX_LARGE_REPLIES)
   const run = intercept(invoke, [logged(components.logger, components.clock), converted(components.logger)])
 
   async function serve(incoming: IncomingCall): Promise<RpcError | undefined> {
@@ -42,12 +47,10 @@ export function createRouter(services: readonly RpcService[], components: Compon
     if (method === undefined) return unimplemented(path, names)
     const signal =
       method.kind === 'server-stream' ? AbortSignal.any([incoming.signal, stopping.signal]) : incoming.signal
-    const info = {
-      metadata: (name: string) => incoming.metadata(name),
-      signal,
-      hold: (bytes: number) => incoming.hold(bytes),
-    }
-    const context = new CallContext(components, info)
+    const { connection } = incoming
+    const metadata = (name: string) => incoming.metadata(name)
+    const hold = (bytes: number) => incoming.hold(bytes)
+    const context = new CallContext(components, { metadata, signal, hold, connection }, turns)
     try {
       await run({ path, method, context, requests, send })
       return undefined

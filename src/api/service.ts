@@ -23,6 +23,8 @@ export interface CallInfo {
   readonly signal: AbortSignal
   /** Counts bytes that the call holds until it is over; fewer than none are given back. */
   hold(bytes: number): void
+  /** What the calls of one connection have in common. */
+  readonly connection: object
 }
 
 export interface RpcContext extends Components, CallInfo {
@@ -30,6 +32,8 @@ export interface RpcContext extends Components, CallInfo {
   readonly token: string
   /** Whom the token names. Throws as `token`, and TOKEN_INVALID. */
   readonly caller: Caller
+  /** Runs what may make a large reply, when it is its turn: a few are made at once. */
+  inTurn<T>(task: () => Promise<T>): Promise<T>
 }
 
 export type UnaryHandler<Request, Reply> = (request: Request, context: RpcContext) => Promise<Reply>

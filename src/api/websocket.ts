@@ -99,6 +99,7 @@ async function answer(router: Router, call: WebSocketCall): Promise<void> {
     metadata: (name) => headers.get(name),
     signal: cancellation.signal,
     hold: (bytes) => account.add(bytes),
+    connection: socket,
     requests,
     send: async (reply) => {
       if (!begun) await send(socket, headersFrame(RESPONSE_HEADERS))
@@ -149,7 +150,7 @@ function countUnread(connection: Duplex, { socket, account }: { socket: WebSocke
 }
 
 /** Lines `name: value`. Of several values of a name the first counts; what is no such line is passed over. */
-function parseHeaders(block: Uint8Array): ReadonlyMap<string, string> {
+export function parseHeaders(block: Uint8Array): ReadonlyMap<string, string> {
   const headers = new Map<string, string>()
   for (const line of Buffer.from(block).toString('latin1').split('\r\n')) {
     const colon = line.indexOf(':')

@@ -287,13 +287,14 @@ export function encodeRecordRow(blocks: RecordBlocks, receivedMs: number, seq: n
   return row
 }
 
-/** The commit a record was stored with. */
+/** The commit a record was stored with. Throws STORE_CORRUPT. */
 export function recordRowSeq(row: Uint8Array): number {
+  if (row.length < RECORD_HEADER_BYTES) throw cutShort()
   return Number(new DataView(row.buffer, row.byteOffset, row.byteLength).getBigUint64(8))
 }
 
 export function decodeRecordRow(row: Uint8Array): RecordBlocks {
-  if (row.length < RECORD_HEADER_BYTES) throw new ThreadsError('STORE_CORRUPT', 'a stored record is cut short')
+  if (row.length < RECORD_HEADER_BYTES) throw cutShort()
   const view = new DataView(row.buffer, row.byteOffset, row.byteLength)
   let at = RECORD_HEADER_BYTES
   const blocks: Uint8Array[] = []
@@ -307,6 +308,10 @@ export function decodeRecordRow(row: Uint8Array): RecordBlocks {
     throw new ThreadsError('STORE_CORRUPT', 'a stored record has the wrong length')
   }
   return { recordNode, eventNode, headerNode, bodyNode }
+}
+
+function cutShort(): ThreadsError {
+  return new ThreadsError('STORE_CORRUPT', 'a stored record is cut short')
 }
 
 /** Eight bytes of the id suffice to find it: whoever reads the record compares the rest. */

@@ -10,7 +10,7 @@ import {
   type HasRequest,
   type StartTransactionRequest,
 } from '../gen/threads.ts'
-import { endOfRequests } from '../service.ts'
+import { endOfRequests, type RpcContext } from '../service.ts'
 import { findIn } from './find.ts'
 import { findByIdIn } from './find-by-id.ts'
 import { hasIn } from './has.ts'
@@ -51,12 +51,12 @@ export function unexpectedOption(name: TransactionRequestName, { $case }: { read
   return new RpcError(status.UNKNOWN, `${name}.Option has unexpected type ${type}`)
 }
 
-export async function answerRead(reader: CollectionReader, option: Read): Promise<ReadReply> {
+export async function answerRead(reader: CollectionReader, option: Read, context: RpcContext): Promise<ReadReply> {
   if (option.$case === 'hasRequest') {
     return { $case: 'hasReply', value: await replyOf(HasReply, hasIn(reader, option.value)) }
   }
   if (option.$case === 'findRequest') {
-    return { $case: 'findReply', value: await replyOf(FindReply, findIn(reader, option.value)) }
+    return { $case: 'findReply', value: await replyOf(FindReply, findIn(reader, option.value, context)) }
   }
   return { $case: 'findByIDReply', value: await replyOf(FindByIDReply, findByIdIn(reader, option.value)) }
 }

@@ -30,7 +30,7 @@ export async function* writeTransaction(
   const nextMessage = () => unlessAborted(() => messages.next(), transaction.expired)
   try {
     for (let next = await nextMessage(); next.done !== true; next = await nextMessage()) {
-      yield { option: await answer(transaction, optionOf(NAME, next.value)) }
+      yield { option: await answer(transaction, optionOf(NAME, next.value), context) }
     }
     await transaction.commit()
   } finally {
@@ -46,6 +46,7 @@ async function begin(start: StartTransactionRequest, context: RpcContext): Promi
 async function answer(
   transaction: WriteTransaction,
   option: NonNullable<WriteTransactionRequest['option']>,
+  context: RpcContext,
 ): Promise<NonNullable<WriteTransactionReply['option']>> {
   switch (option.$case) {
     case 'startTransactionRequest':
@@ -66,5 +67,5 @@ async function answer(
     case 'findByIDRequest':
       break
   }
-  return answerRead(transaction, option)
+  return answerRead(transaction, option, context)
 }

@@ -1,5 +1,6 @@
 import { status } from '@grpc/grpc-js'
 import { describe, expect, it } from 'vitest'
+import { FairTurns } from '../../../src/api/fair-turns.ts'
 import { CallContext } from '../../../src/api/context.ts'
 import { dbService } from '../../../src/api/db/index.ts'
 import { toRpcError } from '../../../src/api/errors.ts'
@@ -22,7 +23,11 @@ const id = newThreadId('raw', fixedRandom)
 
 function contextOf(header: string | undefined): CallContext {
   const components = { net: fakeNet(clock), databases: new FakeDatabases(), clock, random: fixedRandom }
-  return new CallContext(components, { metadata: () => header, signal: new AbortController().signal, hold: () => {} })
+  return new CallContext(
+    components,
+    { metadata: () => header, signal: new AbortController().signal, hold: () => {}, connection: {} },
+    new FairTurns(1),
+  )
 }
 
 describe('the authorization header', () => {

@@ -1,5 +1,6 @@
 import { status } from '@grpc/grpc-js'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { FairTurns } from '../../../src/api/fair-turns.ts'
 import { CallContext } from '../../../src/api/context.ts'
 import type { GetTokenReply, GetTokenRequest } from '../../../src/api/gen/threads.ts'
 import { getToken } from '../../../src/api/get-token.ts'
@@ -14,11 +15,16 @@ let context: CallContext
 beforeEach(() => {
   clock = new FakeClock()
   const components = { net: fakeNet(clock), databases: new FakeDatabases(), clock, random: fixedRandom }
-  context = new CallContext(components, {
-    metadata: () => 'nonsense',
-    signal: new AbortController().signal,
-    hold: () => {},
-  })
+  context = new CallContext(
+    components,
+    {
+      metadata: () => 'nonsense',
+      signal: new AbortController().signal,
+      hold: () => {},
+      connection: {},
+    },
+    new FairTurns(1),
+  )
 })
 
 const key: GetTokenRequest = { payload: { $case: 'key', value: callerIdentity } }

@@ -45,6 +45,7 @@ describe('a call that is aborted', () => {
       metadata: () => undefined,
       signal: abort.signal,
       hold: () => {},
+      connection: {},
       requests: stubborn(),
       send: async () => {},
     })
@@ -68,6 +69,7 @@ describe('a call that is aborted', () => {
       metadata: () => undefined,
       signal: abort.signal,
       hold: () => {},
+      connection: {},
       requests: (async function* () {})(),
       send: () => {
         abort.abort(late)
