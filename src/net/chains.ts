@@ -18,6 +18,11 @@ export function branchesOf({ logs }: Logs, id: LogId): LogState[] {
   return [...logs.values()].filter((log) => log.id === id && log.branch !== undefined)
 }
 
+export function isForked({ logs }: Logs, id: LogId): boolean {
+  for (const log of logs.values()) if (log.branch !== undefined && log.id === id) return true
+  return false
+}
+
 /** The branches of all logs that have some. */
 export function branchesByLog({ logs }: Logs): Map<LogId, LogState[]> {
   const branches = new Map<LogId, LogState[]>()

@@ -8,7 +8,7 @@ import { checkLinks, openRecord, type Record, type RecordBlocks } from '../core/
 import type { ReadView } from '../store/ordered-store.ts'
 import type { RecordPlace, ThreadRecord } from './app.ts'
 import { recordBytes } from './append.ts'
-import { branchesOf, type Place } from './chains.ts'
+import { isForked, type Place } from './chains.ts'
 import {
   decodeRecordRow,
   type LogState,
@@ -81,7 +81,7 @@ export class RecordReader {
   /** See `OwnedThread.recordOf`. */
   async recordOf(thread: ThreadState, { logId, counter, digest }: RecordPlace): Promise<ThreadRecord> {
     const main = thread.logs.get(logId)
-    if (main !== undefined && branchesOf(thread, logId).length === 0) return this.at(thread, main, counter)
+    if (main !== undefined && !isForked(thread, logId)) return this.at(thread, main, counter)
     for await (const place of this.#placesOf(thread, digest)) {
       if (place.log.id !== logId || place.counter !== counter) continue
       const found = await this.at(thread, place.log, counter)

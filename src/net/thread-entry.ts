@@ -58,7 +58,8 @@ export class ThreadEntry {
     const logs = new Map(stored.logs)
     for (const log of stored.logs.values()) {
       if (log.privateKey === undefined) continue
-      logs.set(log.chain, { ...log, head: synced.logs.get(log.chain)?.head ?? { counter: 0, cid: undefined } })
+      const head = synced.logs.get(log.chain)?.head ?? { counter: 0, cid: undefined }
+      logs.set(log.chain, { ...log, head, attestation: undefined })
     }
     this.#told = { stored, synced, state: { ...stored, logs } }
     return this.#told.state

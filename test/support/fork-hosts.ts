@@ -7,7 +7,10 @@ import { type DatabaseDefinition, newDefinition } from '../../src/db/definition.
 import { Folder } from '../../src/db/folder.ts'
 import { decodeInstance, instanceRange, readInstanceKey } from '../../src/db/rows.ts'
 import type { Sandbox } from '../../src/db/sandbox/index.ts'
-import type { App } from '../../src/net/index.ts'
+import { replay } from '../../src/db/replay.ts'
+import type { App, ChainKey, RecordPlace, ThreadRecord } from '../../src/net/index.ts'
+import type { LogState } from '../../src/net/rows.ts'
+import type { Operation } from '../../src/store/ordered-store.ts'
 import type { PeerClient } from '../../src/net/protocol/client.ts'
 import { createHandlers, type Handlers } from '../../src/net/protocol/handlers/handlers.ts'
 import { type Method, type MethodName, methods, type ReplyOf, type RequestOf } from '../../src/net/protocol/methods.ts'
@@ -56,16 +59,46 @@ function foldingApp(core: NetCore, id: ThreadId, judge: PlainJudge): App {
     record: (place, view) => new RecordReader(view).recordOf(entry.prepared, place),
     holdsBack: () => false,
   })
-  const validators = [{ collection: 'Dog', list: [{ since: 0n, validator: 'lax', judge: 'v1' }] }]
-  const definition: DatabaseDefinition = { ...newDefinition('forks'), validators }
-  return { fold: (records, context) => folder.fold(records, context, definition) }
+  return { fold: (records, context) => folder.fold(records, context, DEFINITION) }
+}
+
+const DEFINITION: DatabaseDefinition = {
+  ...newDefinition('forks'),
+  validators: [{ collection: 'Dog', list: [{ since: 0n, validator: 'lax', judge: 'v1' }] }],
+}
+
+/** Folds all records anew, into a generation of its own. */
+export async function refold({ core }: ForkHost, id: ThreadId, judge: PlainJudge): Promise<number> {
+  const { writer, store } = core
+  const entry = core.entry(id)
+  const logs = [...entry.stored.logs.values()]
+  const reader = new RecordReader(store.reads)
+  const source = {
+    thread: entry.number,
+    chains: new Map(logs.map(({ chain, cursor }) => [chain, cursor.counter])),
+    branches: new Map(logs.flatMap(({ chain, branch }) => (branch === undefined ? [] : [[chain, branch]]))),
+    record: (chain: ChainKey, counter: number): Promise<ThreadRecord> =>
+      reader.at(entry.stored, entry.stored.logs.get(chain) as LogState, counter),
+    recordOf: (place: RecordPlace): Promise<ThreadRecord> => reader.recordOf(entry.stored, place),
+  }
+  const target = {
+    view: store.reads,
+    async store(operations: readonly Operation[]): Promise<void> {
+      const { stored } = await writer.write(entry, async (draft) => draft.operations(operations))
+      await stored
+    },
+  }
+  const generation = DEFINITION.generation + 1
+  await replay(source, target, { definition: { ...DEFINITION, generation }, judge: new CountingJudge(judge) })
+  return generation
 }
 
 /** Documents by `collection/id`, with who created them. */
-export async function documentsOf({ core }: ForkHost, id: ThreadId): Promise<Map<string, object>> {
+export async function documentsOf({ core }: ForkHost, id: ThreadId, generation = 1): Promise<Map<string, object>> {
   const documents = new Map<string, object>()
+  const { number } = core.entry(id)
   for (const collection of COLLECTIONS) {
-    for await (const [key, row] of core.store.reads.entries(instanceRange(core.entry(id).number, 1, collection))) {
+    for await (const [key, row] of core.store.reads.entries(instanceRange(number, generation, collection))) {
       const { document, creator } = decodeInstance(row)
       if (document === undefined) continue
       documents.set(`${collection}/${readInstanceKey(key).id}`, { text: textOfUtf8(document), creator })

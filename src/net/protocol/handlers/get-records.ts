@@ -21,6 +21,8 @@ interface Missing {
   /** Position after which to send. */
   readonly after: number
   readonly counter: number
+  /** It parts from what the caller has: the first record may need the next, which vouches for it. */
+  readonly parts?: boolean
   readonly limit: number
 }
 
@@ -112,8 +114,10 @@ async function lackOf(
     // Who has nothing, or names records back to the start, lacks what has none of them.
     const after = chain.after ?? (offset === undefined || located ? 0 : undefined)
     if (after === undefined) parted.push(chain)
-    else if (after < counter)
-      missing.push({ log, ...(chain.chain === log.id ? {} : { branch: chain }), after, counter, limit })
+    if (after === undefined || after >= counter) continue
+    const isMain = chain.chain === log.id
+    const parts = !isMain || after < (entry?.counter ?? 0)
+    missing.push({ log, ...(isMain ? {} : { branch: chain }), after, counter, limit, parts })
   }
   return { missing, parted }
 }
@@ -130,14 +134,17 @@ async function collect(
   const entries = new Map<LogId, Entry>()
   let bytes = maxBytes
   let count = pullRecords
-  for (const [index, { log, branch, after, limit }] of missing.entries()) {
+  for (const [index, { log, branch, after, parts, limit }] of missing.entries()) {
     const waiting = missing.length - index
     const about = bytesAbout(log)
-    const records = await replica.recordsAfter(threadId, branch?.chain ?? log.id, {
-      counter: after,
-      maxRecords: Math.min(limit, Math.ceil(count / waiting)),
-      maxBytes: Math.max(1, Math.ceil(bytes / waiting) - about),
-    })
+    const read = (maxRecords: number, maxBytes: number): Promise<RecordBlocks[]> =>
+      replica.recordsAfter(threadId, branch?.chain ?? log.id, {
+        counter: after,
+        maxRecords: Math.min(limit, maxRecords),
+        maxBytes: Math.max(1, maxBytes - about),
+      })
+    let records = await read(Math.ceil(count / waiting), Math.ceil(bytes / waiting))
+    if (parts && records.length === 1) records = await read(2, bytes)
     const size = records.reduce((sum, record) => sum + bytesOf(record), about)
     const fits = size <= bytes || entries.size === 0
     if (records.length === 0 || !fits) continue
