@@ -137,14 +137,14 @@ async function collect(
   for (const [index, { log, branch, after, parts, limit }] of missing.entries()) {
     const waiting = missing.length - index
     const about = bytesAbout(log)
-    const read = (maxRecords: number, maxBytes: number): Promise<RecordBlocks[]> =>
+    const read = (most: { records: number; bytes: number }): Promise<RecordBlocks[]> =>
       replica.recordsAfter(threadId, branch?.chain ?? log.id, {
         counter: after,
-        maxRecords: Math.min(limit, maxRecords),
-        maxBytes: Math.max(1, maxBytes - about),
+        maxRecords: Math.min(limit, most.records),
+        maxBytes: Math.max(1, most.bytes - about),
       })
-    let records = await read(Math.ceil(count / waiting), Math.ceil(bytes / waiting))
-    if (parts && records.length === 1) records = await read(2, bytes)
+    let records = await read({ records: Math.ceil(count / waiting), bytes: Math.ceil(bytes / waiting) })
+    if (parts && records.length === 1) records = await read({ records: 2, bytes })
     const size = records.reduce((sum, record) => sum + bytesOf(record), about)
     const fits = size <= bytes || entries.size === 0
     if (records.length === 0 || !fits) continue
