@@ -191,7 +191,7 @@ export class ThreadDatabase implements Database, App {
     collectionOf(this.definition, name)
     const { clock, options: limits, reads } = this.#components
     const snapshot = reads.snapshot()
-    const reader = this.#reader(placeOf(name, options), snapshot)
+    const reader = this.#snapshotReader(placeOf(name, options), snapshot)
     const closed = this.#closing.signal
     return new SnapshotTransaction({ reader, clock, limits, closed, release: () => snapshot.close() })
   }
@@ -274,7 +274,7 @@ export class ThreadDatabase implements Database, App {
   async #onSnapshot<T>(place: Place, work: (reader: InstanceReader) => Promise<T>): Promise<T> {
     const snapshot = this.#components.reads.snapshot()
     try {
-      return await work(this.#reader(place, snapshot))
+      return await work(this.#snapshotReader(place, snapshot))
     } finally {
       await snapshot.close()
     }
@@ -299,6 +299,15 @@ export class ThreadDatabase implements Database, App {
   async #store(actions: readonly Action[], caller: Caller): Promise<void> {
     const { stored } = await this.#components.thread.write((draft) => this.#author.append(draft, actions, caller))
     await stored
+  }
+
+  /** Reads by the generation and the indexes that the snapshot holds: later ones are not in it. */
+  #snapshotReader({ name, caller }: Place, view: ReadView): InstanceReader {
+    const { thread, sandbox } = this.#components
+    const then = readDefinition(thread.storedAppData()) ?? this.definition
+    const held = then.collections.find((each) => each.name === name)?.indexes ?? []
+    const collection = () => ({ ...collectionOf(this.definition, name), indexes: held })
+    return new InstanceReader({ view, thread: thread.number, generation: then.generation, sandbox, collection, caller })
   }
 
   #reader({ name, caller }: Place, view: ReadView): InstanceReader {

@@ -140,7 +140,10 @@ export interface OwnedThread {
   readonly number: number
   /** Stored state. */
   readonly reads: ReadView
+  /** What `setAppData` was given last, also while it waits to be stored. */
   appData(): unknown
+  /** The same as far as it is stored: what fits a snapshot taken now. */
+  storedAppData(): unknown
   /** Whether the owner's rows may not fit the records: it must make them anew before it reads them. */
   stale(): boolean
   /** How far each chain is folded. */

@@ -52,6 +52,10 @@ export class ThreadOwner implements OwnedThread {
     return this.#entry.prepared.appData
   }
 
+  storedAppData(): unknown {
+    return this.#entry.stored.appData
+  }
+
   stale(): boolean {
     return this.#entry.prepared.stale
   }

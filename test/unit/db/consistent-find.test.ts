@@ -38,3 +38,16 @@ it('a query answers one state, while documents move in the index it reads', asyn
   await backend.close()
   await rm(directory, { recursive: true })
 })
+
+it('a read transaction does without an index that was built after it began', async () => {
+  await using host = await startHost({ net: { pull: false } })
+  const collection = { name: 'Item', schema, indexes: [] }
+  const database = await host.databases.create(newThreadId('raw', randomBytes), { collections: [collection] })
+  await database.collection('Item').create([encode({ _id: 'a', rank: 1 })])
+  const transaction = await database.readTransaction('Item')
+  await database.updateCollection({ ...collection, indexes: [{ path: 'rank' }] })
+  const query = { ands: [{ path: 'rank', operation: 'eq', value: 1 }] } as const
+  expect(await transaction.find(query)).toHaveLength(1)
+  await transaction.close()
+  expect(await database.collection('Item').find(query)).toHaveLength(1)
+})
