@@ -12,22 +12,19 @@ interface Document {
 
 /** What is wrong with one view of a collection: halves of transactions, or an index that tells other than the documents. */
 export async function checkSnapshot(database: Database, name: string): Promise<string | undefined> {
-  const { indexes } = await database.collectionInfo(name)
   const view = await database.readTransaction(name)
   try {
-    return await faultOf(view, new Set(indexes.map(({ path }) => path)))
+    return await faultOf(view)
   } finally {
     await view.close()
   }
 }
 
-async function faultOf(view: CollectionReader, indexed: ReadonlySet<string>): Promise<string | undefined> {
+async function faultOf(view: CollectionReader): Promise<string | undefined> {
   const documents = (await view.find({})).map((bytes): Document => JSON.parse(textOfUtf8(bytes)))
   const [a, b] = PAIR.map((id) => documents.find(({ _id }) => _id === id))
   if (a?.w !== b?.w) return `half of a transaction: ${JSON.stringify([a, b])}`
   for (const { query, holds } of questions(documents)) {
-    // The index may be on its way: then the query goes without it.
-    if (query.index !== undefined && !indexed.has(query.index)) continue
     const answer = (await view.find(query)).map((bytes): Document => JSON.parse(textOfUtf8(bytes)))
     const expected = documents.filter(holds)
     if (ids(answer) !== ids(expected)) {
@@ -54,18 +51,18 @@ interface Question {
 
 function questions(documents: readonly Document[]): Question[] {
   const byNumber = Array.from({ length: 10 }, (_, n): Question => {
-    return { query: { ands: [{ path: 'n', operation: 'eq', value: n }], index: 'n' }, holds: (each) => each.n === n }
+    return { query: { ands: [{ path: 'n', operation: 'eq', value: n }] }, holds: (each) => each.n === n }
   })
   const atLeast = [2, 7].map((n): Question => {
-    return { query: { ands: [{ path: 'n', operation: 'ge', value: n }], index: 'n' }, holds: (each) => each.n >= n }
+    return { query: { ands: [{ path: 'n', operation: 'ge', value: n }] }, holds: (each) => each.n >= n }
   })
   const values = ['shared 1', 'shared 2', ...documents.slice(0, MAX_TEXTS).map(({ u }) => u)]
   const byText = values.map((u): Question => {
-    return { query: { ands: [{ path: 'u', operation: 'eq', value: u }], index: 'u' }, holds: (each) => each.u === u }
+    return { query: { ands: [{ path: 'u', operation: 'eq', value: u }] }, holds: (each) => each.u === u }
   })
   const byMember = ['x', 'y'].map((p): Question => {
     return {
-      query: { ands: [{ path: 'o.p', operation: 'eq', value: p }], index: 'o.p' },
+      query: { ands: [{ path: 'o.p', operation: 'eq', value: p }] },
       holds: (each) => each.o?.p === p,
     }
   })
