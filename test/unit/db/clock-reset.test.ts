@@ -179,13 +179,21 @@ describe('a clock', () => {
     const { key, logs } = await host.net.getThread(database.id)
     const [own] = logs
     if (own?.head.cid === undefined) throw new Error('this host has a log')
-    await writeAhead()
-    clock.set(START_MS + AHEAD_MS)
+    // The other record comes from a peer, as no client may add it.
+    await using peer = await startHost({ net: { pull: false } })
+    await joinNotes(peer, database)
     const maker = new LogMaker(key, own.privateKey)
     const timestamp = BigInt(START_MS + 2 * HOUR_MS) * 1_000_000n
     const event = { id: 'copy', type: 'create' as const, patch: utf8('{"_id":"copy"}'), instanceId: 'copy' }
     const body = decode(encodeEvents([{ ...event, collection: 'Note', timestamp }]))
-    await host.net.addRecord(database.id, own.id, maker.make({ prev: own.head.cid, body }).blocks)
+    await peer.net.addRecord(database.id, own.id, maker.make({ prev: own.head.cid, body }).blocks)
+    await writeAhead()
+    clock.set(START_MS + AHEAD_MS)
+    const forks = async (): Promise<number> => {
+      await host.net.pullThread(database.id)
+      return host.net.forkedLogs().length
+    }
+    await expect.poll(forks).toBe(1)
     expect(await idsOf(notes)).toEqual(['ahead0', 'copy', 'kept'])
     clock.set(START_MS + HOUR_MS)
     await expect(database.resetClock()).rejects.toMatchObject({ code: 'CLOCK_SKEW' })
