@@ -18,7 +18,7 @@ import { AccountedCall, accountedCallOf } from './accounted-call.ts'
 import type { CallLedger } from './call-ledger.ts'
 import { Cancellation } from './cancellation.ts'
 import { RpcError, tooLarge } from './errors.ts'
-import type { HostPort, ResolvedApiOptions } from './options.ts'
+import { BACKLOG, type HostPort, type ResolvedApiOptions } from './options.ts'
 import { addReflection } from './reflection.ts'
 import { roundTrip, sessionOf } from './round-trip.ts'
 import type { Router } from './router.ts'
@@ -86,7 +86,7 @@ export class GrpcServer {
         reject(new Error(`cannot serve gRPC on ${authority}: ${cause.message}`, { cause }))
       }
       this.#listener.once('error', onError)
-      this.#listener.listen(port, host, () => {
+      this.#listener.listen({ port, host, backlog: BACKLOG }, () => {
         this.#listener.off('error', onError)
         resolve()
       })

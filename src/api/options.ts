@@ -4,6 +4,9 @@ export interface HostPort {
   port: number
 }
 
+/** Connections that the system keeps until they are accepted: those beyond it wait for seconds. */
+export const BACKLOG = 4_096
+
 export interface ApiOptions {
   /** Where gRPC is served. Default 127.0.0.1:6006. */
   grpc?: HostPort

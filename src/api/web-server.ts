@@ -6,7 +6,7 @@ import type { Clock } from '../core/clock.ts'
 import type { CallLedger } from './call-ledger.ts'
 import { Cors, isPreflight } from './cors.ts'
 import { isGrpcWeb, serveGrpcWeb } from './grpc-web.ts'
-import type { HostPort, ResolvedApiOptions } from './options.ts'
+import { BACKLOG, type HostPort, type ResolvedApiOptions } from './options.ts'
 import type { Router } from './router.ts'
 import { serveWebSocket, WEBSOCKET_PROTOCOL } from './websocket.ts'
 
@@ -56,7 +56,7 @@ export class WebServer {
         reject(new Error(`cannot serve gRPC-Web on ${host}:${port}: ${cause.message}`, { cause }))
       }
       this.#http.once('error', onError)
-      this.#http.listen(port, host, () => {
+      this.#http.listen({ port, host, backlog: BACKLOG }, () => {
         this.#http.off('error', onError)
         resolve()
       })
