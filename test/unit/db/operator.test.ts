@@ -276,8 +276,8 @@ describe('a record that cannot be judged', () => {
     neverJudge('bad')
     const [log, ahead] = [await newLog(), await newLog()]
     for (const id of ['bad', 'a']) await add(log, creation(id))
-    await add(ahead, creation('b', clock.nowMs() + 60 * MINUTE_MS))
     await database.skip(log.id, await waitingRecord())
+    await add(ahead, creation('b', clock.nowMs() + 60 * MINUTE_MS))
     await database.admit(ahead.id)
     const before = [await database.refusals(), await found(notes)]
     await host[Symbol.asyncDispose]()
