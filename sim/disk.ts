@@ -72,7 +72,7 @@ export class SimDisk {
     })
   }
 
-  async #image(writes: readonly Write[] = this.#writes): Promise<OrderedStore> {
+  async #image(): Promise<OrderedStore> {
     const store = await openMemoryStore()
     await store.batch(
       writes.flatMap(({ operations }) => operations),
@@ -97,11 +97,6 @@ export class SimDisk {
     this.#open = undefined
     this.#changes++
     return { kept, lost: arrived.slice(kept).flatMap(({ operations }) => operations) }
-  }
-
-  /** What would be stored without the last writes. */
-  without(writes: number): Promise<ReadView> {
-    return this.#image(this.#writes.slice(0, -writes))
   }
 
   /** Takes the last writes away. Answers how many are left. */

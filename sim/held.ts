@@ -72,14 +72,3 @@ function lettersOf(letter: KeyLetter): { gte: Uint8Array; lt: Uint8Array } {
 export function recordName(log: Uint8Array, counter: number, digest: Uint8Array): string {
   return `${toHex(log).slice(-8)}/${counter}/${toHex(digest).slice(0, 8)}`
 }
-
-/** Counters of the logs that a host writes, as far as its disk says. */
-export async function ownLogs(disk: ReadView): Promise<ReadonlyMap<string, number>> {
-  const threads = new Threads(disk)
-  await threads.load()
-  const own = threads.all().flatMap(({ number, stored }) => {
-    const logs = [...stored.logs.values()].filter(({ privateKey }) => privateKey !== undefined)
-    return logs.map(({ chain, head }) => [`${number} ${chain}`, head.counter] as const)
-  })
-  return new Map(own)
-}

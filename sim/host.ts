@@ -8,7 +8,6 @@ import { hostClock } from './clock.ts'
 import { type CrashKind, SimDisk } from './disk.ts'
 import { Entrance } from './entrance.ts'
 import { breakFold } from './faults.ts'
-import { ownLogs } from './held.ts'
 import { simSandbox } from './judge.ts'
 import type { PlannedHost } from './plan.ts'
 import type { SeededRandom } from './random.ts'
@@ -114,22 +113,12 @@ export class SimHost {
     })
   }
 
-  /** Takes the last writes from the disk of a host that is down, or fewer. Answers how many are left. */
-  async restore(writes: number): Promise<number> {
-    let taken = writes
-    while (taken > 0 && (await this.#losesFirstRecord(taken))) taken = Math.floor(taken / 2)
-    if (taken === 0) return this.disk.length
-    const kept = this.disk.rewind(taken)
+  /** Takes the last writes from the disk of a host that is down. Answers how many are left. */
+  restore(writes: number): number {
+    const kept = this.disk.rewind(writes)
     this.isRestored = true
     this.watch.restored()
     return kept
-  }
-
-  /** Of two first records of a log peers keep one, unless something vouches for the other: it stays on its host alone. */
-  async #losesFirstRecord(writes: number): Promise<boolean> {
-    const before = await ownLogs(await this.disk.read())
-    const after = await ownLogs(await this.disk.without(writes))
-    return [...before].some(([name, counter]) => counter > 0 && (after.get(name) ?? 0) === 0)
   }
 
   /** Ends the host as its operator would. */

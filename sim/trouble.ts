@@ -126,13 +126,13 @@ function restore(world: World, work: Work, what: Restoring): void {
   const { host, backMs } = what
   if (host.isDown) return
   endHost(world, host, { how: 'process', backMs })
-  world.scheduler.after(1, `the disk of ${host.name} is replaced`, () => void replaceDisk(world, work, what))
+  world.scheduler.after(1, `the disk of ${host.name} is replaced`, () => replaceDisk(world, work, what))
 }
 
-async function replaceDisk(world: World, work: Work, { host, writes, backMs, aloneMs }: Restoring): Promise<void> {
+function replaceDisk(world: World, work: Work, { host, writes, backMs, aloneMs }: Restoring): void {
   if (!host.isDown) return
   const written = host.disk.length
-  const kept = await host.restore(writes)
+  const kept = host.restore(writes)
   if (kept === written) return
   world.scheduler.tell(`${host.name}  gets an older copy of its disk, without the last ${written - kept} writes`)
   work.restored(host, kept)

@@ -6,6 +6,7 @@ import { type MutantName, MUTANTS, placesOf } from '../../sim/mutants.ts'
 import { type Outcome, PLAIN_TASK, runAll, SimThread } from '../../sim/pool.ts'
 
 const SEEDS = 40
+const FORK_SEEDS = 20
 const WORKERS = 2
 const TIMEOUT_MS = 300_000
 
@@ -23,17 +24,31 @@ const SHOWN_BY: Partial<Record<Fault, number>> = {
   'never-admitted': 17,
 }
 
+/** The commands that repeat the seeds that fail. */
+async function failuresOf(seeds: number, mode: '' | '--forks ' = ''): Promise<string[]> {
+  const failed: string[] = []
+  const tasks = Array.from({ length: seeds }, (_, index) => ({ ...PLAIN_TASK, seed: index + 1 }))
+  const onOutcome = ({ seed, failure }: Outcome): void => {
+    if (failure !== undefined) failed.push(`npm run sim -- ${mode}--seed ${seed}   # ${failure}`)
+  }
+  const setup = { fault: undefined, forks: mode !== '' }
+  await runAll(tasks.values(), { workers: WORKERS, onOutcome, setup })
+  return failed
+}
+
 describe('a simulated network', () => {
   it(
     `agrees on everything in the end, with each of ${SEEDS} seeds`,
     async () => {
-      const failed: string[] = []
-      const tasks = Array.from({ length: SEEDS }, (_, index) => ({ ...PLAIN_TASK, seed: index + 1 }))
-      const onOutcome = ({ seed, failure }: Outcome): void => {
-        if (failure !== undefined) failed.push(`npm run sim -- --seed ${seed}   # ${failure}`)
-      }
-      await runAll(tasks.values(), { workers: WORKERS, onOutcome })
-      expect(failed).toEqual([])
+      expect(await failuresOf(SEEDS)).toEqual([])
+    },
+    TIMEOUT_MS,
+  )
+
+  it(
+    `agrees also where disks are replaced by older copies, and logs so forked, with each of ${FORK_SEEDS} seeds`,
+    async () => {
+      expect(await failuresOf(FORK_SEEDS, '--forks ')).toEqual([])
     },
     TIMEOUT_MS,
   )
