@@ -75,7 +75,7 @@ export class SimDisk {
   async #image(): Promise<OrderedStore> {
     const store = await openMemoryStore()
     await store.batch(
-      writes.flatMap(({ operations }) => operations),
+      this.#writes.flatMap(({ operations }) => operations),
       { sync: false },
     )
     return store
