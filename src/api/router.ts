@@ -8,7 +8,7 @@ import { type Call, converted, intercept, logged } from './interceptors.ts'
 import type { CallInfo, Components, RpcMethod, RpcService } from './service.ts'
 
 /** Replies without limit that are made at once: each is in memory before it counts as held. */
-const MAX_LARGE_REPLIES = 4
+const MAX_LARGE_REPLIES = 2
 
 /** A call as it comes from a transport. */
 export interface IncomingCall extends CallInfo {
