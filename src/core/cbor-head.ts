@@ -10,6 +10,8 @@ export const CBOR_MAP = 5
 export const CBOR_TAG = 6
 export const CBOR_LINK_TAG = 42
 
+export const CBOR_FALSE: Uint8Array = Uint8Array.of(0xf4)
+export const CBOR_TRUE: Uint8Array = Uint8Array.of(0xf5)
 export const CBOR_NULL: Uint8Array = Uint8Array.of(0xf6)
 
 interface Head {

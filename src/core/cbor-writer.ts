@@ -3,12 +3,14 @@ import { copyBytes } from './bytes.ts'
 import {
   CBOR_ARRAY,
   CBOR_BYTES,
+  CBOR_FALSE,
   CBOR_LINK_TAG,
   CBOR_MAP,
   CBOR_NEGATIVE,
   CBOR_NULL,
   CBOR_TAG,
   CBOR_TEXT,
+  CBOR_TRUE,
   CBOR_UNSIGNED,
   putHead,
 } from './cbor-head.ts'
@@ -70,12 +72,22 @@ export class CborWriter {
     return this.#put(cid.bytes)
   }
 
+  /** Null where there are none. */
+  optionalBytes(bytes: Uint8Array | undefined): this {
+    return bytes === undefined ? this.null() : this.bytes(bytes)
+  }
+
   null(): this {
     return this.#put(CBOR_NULL)
   }
 
-  /** Throws INVALID_ARGUMENT beyond 64 bits. */
-  integer(value: bigint): this {
+  boolean(value: boolean): this {
+    return this.#put(value ? CBOR_TRUE : CBOR_FALSE)
+  }
+
+  /** A number must be a safe integer, not below 0. Throws INVALID_ARGUMENT beyond 64 bits. */
+  integer(value: bigint | number): this {
+    if (typeof value === 'number') return this.#head(CBOR_UNSIGNED, value)
     const argument = value < 0n ? -1n - value : value
     if (argument > MAX_UINT64) throw new ThreadsError('INVALID_ARGUMENT', 'integer of more than 64 bits')
     const major = value < 0n ? CBOR_NEGATIVE : CBOR_UNSIGNED

@@ -41,10 +41,10 @@ export function encodeEvents(events: readonly EventData[]): Uint8Array {
   return writer.finish()
 }
 
-function typeNumber(type: EventType): bigint {
+function typeNumber(type: EventType): number {
   const number = EVENT_TYPES.findIndex((name) => name === type)
   if (number < 0) throw new ThreadsError('INVALID_ARGUMENT', 'unknown operation type')
-  return BigInt(number)
+  return number
 }
 
 /** Reads what any version of go-threads wrote. Throws INVALID_RECORD. */

@@ -82,6 +82,14 @@ describe('the row of a log', () => {
     }
   })
 
+  it('is canonical, and holds nothing that its log does not say', () => {
+    for (const branch of [undefined, { parent: made.id, base: 3 }]) {
+      const row = encodeLogRow(logState({ branch, attestation: randomBytes(64) }))
+      expect(encode(decode(row))).toEqual(row)
+      expect(decodeLogRow(7, row).row).toEqual({})
+    }
+  })
+
   it('says that a log is empty', () => {
     const head = { counter: 0, cid: undefined }
     expect(decodeLogRow(7, encodeLogRow(logState({ head }))).head).toEqual(head)
