@@ -1,4 +1,4 @@
-import { ServerInterceptingCall, type ServerInterceptingCallInterface, status } from '@grpc/grpc-js'
+import { type Metadata, ServerInterceptingCall, type ServerInterceptingCallInterface, status } from '@grpc/grpc-js'
 import { constants, type ServerHttp2Stream } from 'node:http2'
 import { Duplex } from 'node:stream'
 import type { CallAccount, CallLedger } from './call-ledger.ts'
@@ -16,6 +16,7 @@ export interface AccountedCallOptions {
 }
 
 type Listener = Parameters<ServerInterceptingCall['start']>[0]
+type Outcome = Parameters<ServerInterceptingCall['sendStatus']>[0]
 
 /**
  * Counts what a call holds: pieces of a request that is not whole, whole requests until they are handled, replies until
@@ -55,37 +56,59 @@ export class AccountedCall extends ServerInterceptingCall {
     if (Reflect.get(this.#next, 'incomingEncoding') !== 'identity') this.#unpacking = this.#options.maxMessageBytes
     this.#account.add(this.#unpacking)
     stream?.on('data', (piece: Buffer) => this.#count(piece.length, 1))
-    super.start({
-      onReceiveMetadata: (metadata) => listener.onReceiveMetadata(metadata),
-      onReceiveMessage: (message: Uint8Array) => {
-        this.#count(-Math.min(this.#bytes, message.length + PREFIX_BYTES), Math.min(0, 1 - this.#pieces))
-        this.#account?.add(message.length)
-        listener.onReceiveMessage(message)
-      },
-      onReceiveHalfClose: () => {
-        this.#account?.add(-this.#unpacking)
-        this.#unpacking = 0
-        listener.onReceiveHalfClose()
-      },
-      // Comes once at the end of every call, also of those that went well.
-      onCancel: () => {
-        this.#account?.close()
-        listener.onCancel()
-      },
-    })
+    this.#next.start(this.#watched(listener, this.#account))
+  }
+
+  // The base class hands everything through a chain of interceptors for each call; here there is nothing to wait for.
+
+  override startRead(): void {
+    this.#next.startRead()
+  }
+
+  override sendMetadata(metadata: Metadata): void {
+    this.#next.sendMetadata(metadata)
   }
 
   override sendMessage(message: Uint8Array, callback: () => void): void {
     this.#account?.add(message.length)
-    super.sendMessage(message, () => {
+    this.#next.sendMessage(message, () => {
       this.#account?.add(-message.length)
       callback()
     })
   }
 
+  override sendStatus(outcome: Outcome): void {
+    this.#next.sendStatus(outcome)
+  }
+
   /** Counts what is held, or given back, beyond what is seen here. */
   hold(bytes: number): void {
     this.#account?.add(bytes)
+  }
+
+  #watched(listener: Listener, account: CallAccount): Listener {
+    let isOver = false
+    return {
+      onReceiveMetadata: (metadata) => listener.onReceiveMetadata(metadata),
+      onReceiveMessage: (message: Uint8Array) => {
+        if (isOver) return
+        this.#count(-Math.min(this.#bytes, message.length + PREFIX_BYTES), Math.min(0, 1 - this.#pieces))
+        account.add(message.length)
+        listener.onReceiveMessage(message)
+      },
+      onReceiveHalfClose: () => {
+        if (isOver) return
+        account.add(-this.#unpacking)
+        this.#unpacking = 0
+        listener.onReceiveHalfClose()
+      },
+      // Comes once at the end of every call, also of those that went well.
+      onCancel: () => {
+        isOver = true
+        account.close()
+        listener.onCancel()
+      },
+    }
   }
 
   #count(bytes: number, pieces: number): void {

@@ -8,10 +8,17 @@ const MAX_TIMEOUT_MS = 2 ** 31 - 1
 
 /** Ends a call whose caller is gone or whose deadline passed. The reason of `signal` is the status to send. */
 export class Cancellation {
-  readonly #controller = new AbortController()
+  /** Made when it is asked for: most calls end before anybody does. */
+  #controller: AbortController | undefined
+  #reason: RpcError | undefined
+  #isOver = false
   #cancelTimer: () => void = () => {}
 
   get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason)
+    }
     return this.#controller.signal
   }
 
@@ -20,18 +27,23 @@ export class Cancellation {
     const [, digits, unit = ''] = /^(\d{1,8})([HMSmun])$/.exec(header ?? '') ?? []
     const timeoutMs = Number(digits) * (UNITS_MS[unit] ?? Number.NaN)
     if (!(timeoutMs <= MAX_TIMEOUT_MS)) return
-    this.#cancelTimer = clock.after(timeoutMs, () => {
-      this.#controller.abort(new RpcError(status.DEADLINE_EXCEEDED, 'context deadline exceeded'))
-    })
+    this.#cancelTimer = clock.after(timeoutMs, () => this.#end(status.DEADLINE_EXCEEDED, 'context deadline exceeded'))
   }
 
   cancel(): void {
     this.#cancelTimer()
-    this.#controller.abort(new RpcError(status.CANCELLED, 'context canceled'))
+    this.#end(status.CANCELLED, 'context canceled')
   }
 
-  /** The call is over. */
+  /** The call is over: nothing cancels it any more. */
   release(): void {
+    this.#isOver = true
     this.#cancelTimer()
+  }
+
+  #end(code: number, message: string): void {
+    if (this.#isOver || this.#reason !== undefined) return
+    this.#reason = new RpcError(code, message)
+    this.#controller?.abort(this.#reason)
   }
 }

@@ -17,8 +17,6 @@ export class CallContext implements RpcContext {
   readonly databases: Databases
   readonly clock: Clock
   readonly random: Random
-  readonly signal: AbortSignal
-  readonly connection: object
   readonly #info: CallInfo
   readonly #turns: FairTurns
   #caller: Caller | undefined
@@ -28,10 +26,16 @@ export class CallContext implements RpcContext {
     this.databases = databases
     this.clock = clock
     this.random = random
-    this.signal = info.signal
-    this.connection = info.connection
     this.#info = info
     this.#turns = turns
+  }
+
+  get signal(): AbortSignal {
+    return this.#info.signal
+  }
+
+  get connection(): object {
+    return this.#info.connection
   }
 
   metadata(name: string): string | undefined {

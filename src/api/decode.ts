@@ -14,7 +14,14 @@ import type { RpcContext } from './service.ts'
 
 /** Who asks, and until when. Checks the authorization header. */
 export function callOptions(context: RpcContext): CallOptions {
-  return { caller: context.caller, signal: context.signal }
+  const { caller } = context
+  return {
+    caller,
+    // Most reads are over before they would ask.
+    get signal() {
+      return context.signal
+    },
+  }
 }
 
 export function threadIdOf(bytes: Uint8Array): ThreadId {

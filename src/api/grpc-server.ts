@@ -1,11 +1,8 @@
 import {
   logVerbosity,
-  Metadata,
   Server,
   ServerCredentials,
-  type ServerDuplexStream,
   type ServiceDefinition,
-  type ServerUnaryCall,
   setLogVerbosity,
   type sendUnaryData,
   status,
@@ -16,13 +13,13 @@ import { type AddressInfo, createServer, type Server as TcpServer, type Socket }
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { AccountedCall, accountedCallOf } from './accounted-call.ts'
 import type { CallLedger } from './call-ledger.ts'
-import { Cancellation } from './cancellation.ts'
-import { RpcError, tooLarge } from './errors.ts'
+import { RpcError, tooLarge, toRpcError } from './errors.ts'
+import { GrpcCall, statusOf, type StreamCall, type UnaryCall } from './grpc-call.ts'
 import { BACKLOG, type HostPort, type ResolvedApiOptions } from './options.ts'
 import { addReflection } from './reflection.ts'
 import { roundTrip, sessionOf } from './round-trip.ts'
 import type { Router } from './router.ts'
-import type { RpcMethod, RpcService } from './service.ts'
+import type { RpcMethod, RpcService, UnaryMethod } from './service.ts'
 
 /** Calls of one connection at a time. */
 const MAX_CONCURRENT_CALLS = 1_000
@@ -35,8 +32,7 @@ const PREFACE_TIMEOUT_MS = 20_000
 /** Turns of the event loop from a reset to the news of it: two were seen. */
 const TURNS_TO_RESET = 4
 
-type UnaryCall = ServerUnaryCall<Buffer, Buffer>
-type StreamCall = ServerDuplexStream<Buffer, Buffer>
+type Reply = sendUnaryData<Buffer>
 
 export interface GrpcServerOptions
   extends Pick<ResolvedApiOptions, 'maxMessageBytes' | 'maxConnections' | 'stopTimeoutMs'> {
@@ -111,52 +107,45 @@ export class GrpcServer {
   }
 
   #implementationOf(service: RpcService): Record<string, UntypedHandleCall> {
-    const handlers = Object.values(service.methods).map((method): [string, UntypedHandleCall] => {
+    const handlers = Object.values<RpcMethod>(service.methods).map((method): [string, UntypedHandleCall] => {
       const path = pathOf(service, method)
-      const unary = (call: UnaryCall, reply: sendUnaryData<Buffer>) => void this.#answerUnary(path, call, reply)
-      const stream = (call: StreamCall) => void this.#answerStream(path, call)
-      return [method.name, method.kind === 'unary' ? unary : stream]
+      if (method.kind !== 'unary') return [method.name, (call: StreamCall) => void this.#answerStream(path, call)]
+      const target = { path, method }
+      return [method.name, (call: UnaryCall, reply: Reply) => void this.#answerUnary(target, call, reply)]
     })
     return Object.fromEntries(handlers)
   }
 
-  async #answerUnary(path: string, call: UnaryCall, reply: sendUnaryData<Buffer>): Promise<void> {
-    const cancellation = cancellationOf(call)
-    let message: Uint8Array | undefined
-    const failure = await this.#router.serve({
-      path,
-      metadata: metadataOf(call),
-      signal: cancellation.signal,
-      hold: (bytes) => accountedCallOf(call)?.hold(bytes),
-      connection: accountedCallOf(call)?.connection ?? call,
-      requests: this.#single(call.request),
-      send: async (bytes) => {
-        message = bytes
-      },
-    })
-    if (failure !== undefined) reply(statusOf(failure))
-    else reply(null, asBuffer(message))
+  /** A caller who goes away, or whose deadline passes, hears of it from grpc-js. */
+  async #answerUnary(target: { path: string; method: UnaryMethod }, call: UnaryCall, reply: Reply): Promise<void> {
+    const info = new GrpcCall(call)
+    let bytes: Uint8Array
+    try {
+      bytes = await this.#router.answer({ ...target, request: this.#checked(call.request) }, info)
+    } catch (error) {
+      return reply(statusOf(toRpcError(error)))
+    } finally {
+      info.release()
+    }
+    reply(null, asBuffer(bytes))
   }
 
   async #answerStream(path: string, call: StreamCall): Promise<void> {
-    const cancellation = cancellationOf(call)
+    const info = new GrpcCall(call)
+    const { signal, connection } = info
     const failure = await this.#router.serve({
       path,
-      metadata: metadataOf(call),
-      signal: cancellation.signal,
-      hold: (bytes) => accountedCallOf(call)?.hold(bytes),
-      connection: accountedCallOf(call)?.connection ?? call,
-      requests: this.#requestsOf(call, cancellation.signal),
+      metadata: (name) => info.metadata(name),
+      signal,
+      hold: (bytes) => info.hold(bytes),
+      connection,
+      requests: this.#requestsOf(call, signal),
       send: async (bytes) => {
-        if (!call.write(asBuffer(bytes))) await once(call, 'drain', { signal: cancellation.signal })
+        if (!call.write(asBuffer(bytes))) await once(call, 'drain', { signal })
       },
     })
     if (failure === undefined) call.end()
     else call.emit('error', statusOf(failure))
-  }
-
-  async *#single(request: Buffer): AsyncGenerator<Uint8Array> {
-    yield this.#checked(request)
   }
 
   async *#requestsOf(call: StreamCall, signal: AbortSignal): AsyncGenerator<Uint8Array> {
@@ -210,24 +199,6 @@ function asIs(bytes: Buffer): Buffer {
   return bytes
 }
 
-function asBuffer(bytes: Uint8Array = new Uint8Array(0)): Buffer {
+function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-}
-
-function cancellationOf(call: UnaryCall | StreamCall): Cancellation {
-  const cancellation = new Cancellation()
-  // Also when the deadline passes, which grpc-js watches.
-  call.on('cancelled', () => cancellation.cancel())
-  if (call.cancelled) cancellation.cancel()
-  return cancellation
-}
-
-function metadataOf(call: UnaryCall | StreamCall): (name: string) => string | undefined {
-  return (name) => call.metadata.get(name)[0]?.toString()
-}
-
-function statusOf({ code, message, trailers }: RpcError): { code: number; details: string; metadata: Metadata } {
-  const metadata = new Metadata()
-  for (const [name, value] of Object.entries(trailers)) metadata.set(name, value)
-  return { code, details: message, metadata }
 }

@@ -4,8 +4,16 @@ import { unlessAborted } from '../util/unless-aborted.ts'
 import { CallContext } from './context.ts'
 import { RpcError, toRpcError } from './errors.ts'
 import { FairTurns } from './fair-turns.ts'
-import { type Call, converted, intercept, logged } from './interceptors.ts'
-import type { CallInfo, Components, RpcMethod, RpcService } from './service.ts'
+import { converted, inOrder, logged } from './interceptors.ts'
+import {
+  type CallInfo,
+  type Components,
+  onlyRequest,
+  type RpcContext,
+  type RpcMethod,
+  type RpcService,
+} from './service.ts'
+import type { StreamMethod, UnaryMethod } from './service.ts'
 
 /** Replies without limit that are made at once: each is in memory before it counts as held. */
 const MAX_LARGE_REPLIES = 2
@@ -20,12 +28,24 @@ export interface IncomingCall extends CallInfo {
   readonly send: (reply: Uint8Array) => Promise<void>
 }
 
+/** A call of a unary method whose request is there. */
+export interface UnaryCall {
+  readonly path: string
+  readonly method: UnaryMethod
+  readonly request: Uint8Array
+}
+
 /** The RPCs of all services, by their paths. */
 export interface Router {
   readonly services: readonly RpcService[]
   method(path: string): RpcMethod | undefined
   /** Answers a call. What it resolves to is the status to send: `undefined` is OK. Never rejects. */
   serve(call: IncomingCall): Promise<RpcError | undefined>
+  /**
+   * The reply to a call whose transport itself sees to it that the caller hears in time when it is aborted. Rejects with
+   * the status to send.
+   */
+  answer(call: UnaryCall, info: CallInfo): Promise<Uint8Array>
   /** Ends the streams that would go on for ever. */
   endStreams(): void
 }
@@ -39,42 +59,65 @@ export function createRouter(services: readonly RpcService[], components: Compon
   // Cancelled, because go-threads clients take every other end of a subscription for a reason to exit.
   const stopping = new AbortController()
   const turns = new FairTurns(MAX_LARGE_REPLIES)
-  const run = intercept(invoke, [logged(components.logger, components.clock), converted(components.logger)])
+  const around = inOrder(logged(components.logger, components.clock), converted(components.logger))
 
   async function serve(incoming: IncomingCall): Promise<RpcError | undefined> {
-    const { path, requests, send } = incoming
+    const { path } = incoming
     const method = methods.get(path)
     if (method === undefined) return unimplemented(path, names)
-    const signal =
-      method.kind === 'server-stream' ? AbortSignal.any([incoming.signal, stopping.signal]) : incoming.signal
-    const { connection } = incoming
-    const metadata = (name: string) => incoming.metadata(name)
-    const hold = (bytes: number) => incoming.hold(bytes)
-    const context = new CallContext(components, { metadata, signal, hold, connection }, turns)
+    const info = method.kind === 'server-stream' ? stoppable(incoming, stopping.signal) : incoming
+    const context = new CallContext(components, info, turns)
     try {
-      await run({ path, method, context, requests, send })
+      await around({ path, method }, () =>
+        method.kind === 'unary' ? sendAnswer(method, incoming, context) : sendReplies(method, incoming, context),
+      )
       return undefined
     } catch (error) {
       return toRpcError(error)
     }
   }
 
+  function answer(call: UnaryCall, info: CallInfo): Promise<Uint8Array> {
+    const context = new CallContext(components, info, turns)
+    return around(call, () => call.method.answer(call.request, context))
+  }
+
   return {
     services,
     method: (path) => methods.get(path),
     serve,
+    answer,
     endStreams: () => stopping.abort(new RpcError(status.CANCELLED, 'the server is stopping')),
   }
 }
 
+/** The call, ended also when the server stops. */
+function stoppable(incoming: IncomingCall, stopping: AbortSignal): CallInfo {
+  return {
+    metadata: (name) => incoming.metadata(name),
+    hold: (bytes) => incoming.hold(bytes),
+    signal: AbortSignal.any([incoming.signal, stopping]),
+    connection: incoming.connection,
+  }
+}
+
+/** When the call is aborted it waits for nothing more. */
+async function sendAnswer(method: UnaryMethod, { requests, send }: IncomingCall, context: RpcContext): Promise<void> {
+  const { signal } = context
+  const request = await onlyRequest(untilAborted(requests, signal))
+  const reply = await unlessAborted(() => method.answer(request, context), signal)
+  await unlessAborted(() => send(reply), signal)
+}
+
 /** Hands the replies on, one after the other. When the call is aborted it waits for nothing more. */
-async function invoke({ method, requests, context, send }: Call): Promise<void> {
-  const replies = method.call(untilAborted(requests, context.signal), context)[Symbol.asyncIterator]()
-  const nextReply = () => unlessAborted(() => replies.next(), context.signal)
+async function sendReplies(method: StreamMethod, { requests, send }: IncomingCall, context: RpcContext): Promise<void> {
+  const { signal } = context
+  const replies = method.call(untilAborted(requests, signal), context)[Symbol.asyncIterator]()
+  const nextReply = () => unlessAborted(() => replies.next(), signal)
   try {
     for (let next = await nextReply(); next.done !== true; next = await nextReply()) {
       const { value } = next
-      await unlessAborted(() => send(value), context.signal)
+      await unlessAborted(() => send(value), signal)
     }
   } finally {
     // Not awaited: a handler that still waits for something cleans up when that is over.

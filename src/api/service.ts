@@ -1,5 +1,6 @@
 import { BinaryReader } from '@bufbuild/protobuf/wire'
 import { status } from '@grpc/grpc-js'
+import { EMPTY_BYTES } from '../core/bytes.ts'
 import type { Caller } from '../core/caller.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import { ThreadsError } from '../core/errors.ts'
@@ -44,10 +45,20 @@ export type BidiHandler<Request, Reply> = (
 ) => AsyncIterable<Reply>
 
 /** An RPC as transports see it: encoded messages in, encoded messages out. */
-export interface RpcMethod {
+export type RpcMethod = UnaryMethod | StreamMethod
+
+interface MethodInfo {
   readonly name: string
-  readonly kind: 'unary' | 'server-stream' | 'bidi'
   readonly codes: CodeOverrides
+}
+
+export interface UnaryMethod extends MethodInfo {
+  readonly kind: 'unary'
+  answer(request: Uint8Array, context: RpcContext): Promise<Uint8Array>
+}
+
+export interface StreamMethod extends MethodInfo {
+  readonly kind: 'server-stream' | 'bidi'
   /** `requests` ends when the caller half-closes; if he goes away otherwise or the deadline passes, it throws. */
   call(requests: AsyncIterable<Uint8Array>, context: RpcContext): AsyncIterable<Uint8Array>
 }
@@ -73,21 +84,21 @@ export function unary<Request, Reply>(
   definition: Definition<Request, Reply>,
   handler: UnaryHandler<Request, Reply>,
   codes: CodeOverrides = {},
-): RpcMethod {
-  async function* call(requests: AsyncIterable<Uint8Array>, context: RpcContext): AsyncGenerator<Uint8Array> {
-    const request = await onlyRequest(definition.requestType, requests, context)
-    yield encode(definition.responseType, await handler(request, context))
+): UnaryMethod {
+  async function answer(bytes: Uint8Array, context: RpcContext): Promise<Uint8Array> {
+    const request = decodeHeld(definition.requestType, bytes, context)
+    return encode(definition.responseType, await handler(request, context))
   }
-  return { name: definition.name, kind: 'unary', codes, call }
+  return { name: definition.name, kind: 'unary', codes, answer }
 }
 
 export function serverStream<Request, Reply>(
   definition: Definition<Request, Reply>,
   handler: ServerStreamHandler<Request, Reply>,
   codes: CodeOverrides = {},
-): RpcMethod {
+): StreamMethod {
   async function* call(requests: AsyncIterable<Uint8Array>, context: RpcContext): AsyncGenerator<Uint8Array> {
-    const request = await onlyRequest(definition.requestType, requests, context)
+    const request = decodeHeld(definition.requestType, await onlyRequest(requests), context)
     for await (const reply of handler(request, context)) yield encode(definition.responseType, reply)
   }
   return { name: definition.name, kind: 'server-stream', codes, call }
@@ -97,7 +108,7 @@ export function bidi<Request, Reply>(
   definition: Definition<Request, Reply>,
   handler: BidiHandler<Request, Reply>,
   codes: CodeOverrides = {},
-): RpcMethod {
+): StreamMethod {
   async function* decoded(requests: AsyncIterable<Uint8Array>, context: RpcContext): AsyncGenerator<Request> {
     for await (const bytes of requests) {
       const { message, parts } = decode(definition.requestType, bytes)
@@ -117,17 +128,17 @@ export function endOfRequests(): RpcError {
   return new RpcError(status.UNKNOWN, 'EOF')
 }
 
-async function onlyRequest<Request>(
-  codec: Codec<Request>,
-  requests: AsyncIterable<Uint8Array>,
-  context: RpcContext,
-): Promise<Request> {
-  for await (const bytes of requests) {
-    const { message, parts } = decode(codec, bytes)
-    context.hold(parts * PART_BYTES)
-    return message
-  }
+/** The first message of a stream, which is all that is read of it. Throws if there is none. */
+export async function onlyRequest(requests: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  for await (const bytes of requests) return bytes
   throw endOfRequests()
+}
+
+/** A message that counts as held until its call is over. */
+function decodeHeld<Message>(codec: Codec<Message>, bytes: Uint8Array, context: RpcContext): Message {
+  const { message, parts } = decode(codec, bytes)
+  context.hold(parts * PART_BYTES)
+  return message
 }
 
 /** What a part of a message takes as a value, besides its bytes. */
@@ -139,21 +150,27 @@ const MIN_BYTES_PER_PART = 8
 /** The message, and how many tags and lengths are in it. */
 function decode<Message>(codec: Codec<Message>, bytes: Uint8Array): { message: Message; parts: number } {
   // Decoded bytes are views of what is decoded. A copy, so that no document kept in memory keeps the buffer of a socket.
-  const reader = new BinaryReader(new Uint8Array(bytes), strictText)
-  const readVarint = reader.uint32
-  const maxParts = Math.max(MAX_PARTS, bytes.length / MIN_BYTES_PER_PART)
-  let parts = 0
-  reader.uint32 = () => {
-    if (parts++ < maxParts) return readVarint.call(reader)
-    throw toRpcError(new ThreadsError('TOO_LARGE', 'the message has too many parts'))
-  }
+  const reader = new CountingReader(new Uint8Array(bytes), strictText)
   try {
     const message = codec.decode(reader)
-    return { message, parts }
+    return { message, parts: reader.parts }
   } catch (error) {
     if (error instanceof RpcError) throw error
     throw malformed('proto: cannot parse invalid wire-format data', error)
   }
+}
+
+const readVarint = new BinaryReader(EMPTY_BYTES).uint32
+
+/** Counts the tags and lengths that it reads, and stops where there are too many. */
+class CountingReader extends BinaryReader {
+  parts = 0
+  override uint32 = countedVarint
+}
+
+function countedVarint(this: CountingReader): number {
+  if (this.parts++ < Math.max(MAX_PARTS, this.len / MIN_BYTES_PER_PART)) return readVarint.call(this)
+  throw toRpcError(new ThreadsError('TOO_LARGE', 'the message has too many parts'))
 }
 
 function encode<Message>(codec: Codec<Message>, message: Message): Uint8Array {

@@ -153,7 +153,9 @@ async function run(method: RpcMethod, request: Uint8Array, header: string): Prom
     yield request
   }
   try {
-    await Array.fromAsync(method.call(messages(), contextOf(header)))
+    const context = contextOf(header)
+    if (method.kind === 'unary') await method.answer(request, context)
+    else await Array.fromAsync(method.call(messages(), context))
   } catch (error) {
     throw toRpcError(error, method.codes)
   }

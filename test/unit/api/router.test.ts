@@ -2,7 +2,7 @@ import { status } from '@grpc/grpc-js'
 import { describe, expect, it } from 'vitest'
 import { RpcError } from '../../../src/api/errors.ts'
 import { createRouter, type Router } from '../../../src/api/router.ts'
-import type { RpcMethod } from '../../../src/api/service.ts'
+import type { StreamMethod } from '../../../src/api/service.ts'
 import { systemClock } from '../../../src/core/clock.ts'
 import { silentLogger } from '../../../src/core/logger.ts'
 import { fixedRandom } from '../../support/api-server.ts'
@@ -12,8 +12,8 @@ import { fakeNet } from '../../support/fake-net.ts'
 const path = '/test.Service/Echo'
 const late = new RpcError(status.DEADLINE_EXCEEDED, 'context deadline exceeded')
 
-function routerOf(call: RpcMethod['call']): Router {
-  const method: RpcMethod = { name: 'Echo', kind: 'bidi', codes: {}, call }
+function routerOf(call: StreamMethod['call']): Router {
+  const method: StreamMethod = { name: 'Echo', kind: 'bidi', codes: {}, call }
   const components = { net: fakeNet(systemClock), databases: new FakeDatabases(), clock: systemClock }
   return createRouter([{ name: 'test.Service', methods: { echo: method } }], {
     ...components,
