@@ -3,8 +3,8 @@
  * made against the documents a view shows; nothing is written here.
  */
 import { hasCode, ThreadsError } from '../core/errors.ts'
-import type { EventData } from '../core/events.ts'
 import { MAX_DOCUMENT_BYTES, MAX_EVENTS_PER_RECORD } from './fold/constants.ts'
+import type { FoldEvent } from './fold/well-formed.ts'
 import { instanceId, parseInstance } from './instance-input.ts'
 import {
   type Document,
@@ -19,7 +19,7 @@ import {
 import type { CollectionSchema } from './schema/compile.ts'
 
 /** A write of a transaction: the event without its time. */
-export type Action = Omit<EventData, 'timestamp'>
+export type Action = Omit<FoldEvent, 'timestamp'>
 
 export interface ActionContext {
   readonly collection: string
@@ -134,8 +134,8 @@ function refuseTooLarge(stored: Uint8Array | undefined, actions: readonly Action
   }
 }
 
-function after(document: Document, { patch }: Action): Document {
-  return patch === undefined ? {} : mergeDocument(document, parseStored(patch))
+function after(before: Document, { document }: Action): Document {
+  return document === undefined ? {} : mergeDocument(before, document)
 }
 
 async function visible(id: string, context: ActionContext): Promise<Document> {
@@ -149,8 +149,9 @@ async function visible(id: string, context: ActionContext): Promise<Document> {
 }
 
 function action(type: Action['type'], parts: { id: string; collection: string; patch: Document | undefined }): Action {
-  const { id, collection, patch } = parts
-  return { id, type, collection, instanceId: id, patch: patch === undefined ? undefined : documentBytes(patch) }
+  const { id, collection, patch: document } = parts
+  const patch = document === undefined ? undefined : documentBytes(document)
+  return { id, type, collection, instanceId: id, patch, document }
 }
 
 function modified(document: Document, context: ActionContext): Document {

@@ -2,7 +2,6 @@ import { monotonicFactory, type ULIDFactory } from 'ulid'
 import type { Caller } from '../core/caller.ts'
 import type { Clock, Random } from '../core/clock.ts'
 import { ThreadsError } from '../core/errors.ts'
-import { encodeEvents } from '../core/events.ts'
 import type { Identity } from '../core/identity.ts'
 import type { Draft } from '../net/index.ts'
 import { type Action, refuseSecondCreate, refuseTooMany } from './actions.ts'
@@ -10,6 +9,7 @@ import { CollectionWrites } from './collection-writes.ts'
 import type { CollectionRegistry } from './collections.ts'
 import { collectionOf, type DatabaseDefinition, validatorsOf } from './definition.ts'
 import type { JudgeRequest } from './fold/judge.ts'
+import { writeContent } from './fold/well-formed.ts'
 import type { InstanceReader } from './reader.ts'
 import type { Sandbox } from './sandbox/index.ts'
 import { stampTime } from './stamp.ts'
@@ -63,7 +63,7 @@ export class Author {
     const time = stampTime(clock.nowMs(), draft.latestTime)
     const events = actions.map((action, index) => ({ ...action, timestamp: time + BigInt(index) }))
     await collections.refuseConflicts(events, draft.view, definition())
-    await draft.append(caller, encodeEvents(events))
+    await draft.append(caller, writeContent(events))
   }
 
   /** What the write validator in force would say to these actions now. Throws WRITE_DENIED. */

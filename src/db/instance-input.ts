@@ -1,7 +1,7 @@
 import { utf8 } from '../core/bytes.ts'
 import { ThreadsError } from '../core/errors.ts'
 import { MAX_INSTANCE_ID_BYTES } from './fold/constants.ts'
-import { type Document, isDocument, type JsonValue, MAX_DEPTH, member, parseDocument } from './json.ts'
+import { checkDocument, type Document, isDocument, type JsonValue, MAX_DEPTH, member } from './json.ts'
 import { readJson } from './schema/json-syntax.ts'
 
 /**
@@ -13,7 +13,8 @@ export function parseInstance(bytes: Uint8Array): Document {
   if (!isDocument(value)) {
     throw invalid(`json: cannot unmarshal ${kindOf(value)} into Go value of type ${GO_INSTANCE}`)
   }
-  return parseDocument(bytes)
+  checkDocument(value)
+  return value
 }
 
 /** The `_id` of a document, empty if it has none. Throws INVALID_INSTANCE if it is no string or too long. */
@@ -28,12 +29,14 @@ export function instanceId(document: Document): string {
   return id
 }
 
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
 const GO_INSTANCE = 'struct { ID *string "json:\\"_id\\"" }'
 
 function parse(bytes: Uint8Array): JsonValue {
   let text: string
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    text = decoder.decode(bytes)
   } catch (cause) {
     throw invalid('the text is not UTF-8', cause)
   }

@@ -23,8 +23,13 @@ export const MAX_DEPTH = 64
 export function parseDocument(source: string | Uint8Array): Document {
   const value = parseJson(source)
   if (!isDocument(value)) throw new ThreadsError('INVALID_INSTANCE', 'the document is not a JSON object')
-  checkValue(value, 1)
+  checkDocument(value)
   return value
+}
+
+/** Throws INVALID_INSTANCE for what JSON can say and a document cannot: see `parseDocument`. */
+export function checkDocument(document: Document): void {
+  checkValue(document, 1)
 }
 
 /** A document this program wrote, or checked before it was stored. */

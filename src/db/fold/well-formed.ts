@@ -1,5 +1,5 @@
 import { utf8 } from '../../core/bytes.ts'
-import { type EventData, decodeEvents } from '../../core/events.ts'
+import { type EventData, decodeEvents, encodeEvents } from '../../core/events.ts'
 import { type Document, member, parseDocument } from '../json.ts'
 import {
   COLLECTION_NAME,
@@ -26,29 +26,53 @@ export interface Refused {
   readonly events?: readonly FoldEvent[]
 }
 
+/** What bodies made here say, as long as they are in use. */
+const written = new WeakMap<Uint8Array, Content>()
+
+/** The body of a record written here. `readContent` need not read it again: most of them are folded at once. */
+export function writeContent(events: readonly FoldEvent[]): Uint8Array {
+  const body = encodeEvents(events)
+  written.set(
+    body,
+    contentOf(events, ({ document }) => document),
+  )
+  return body
+}
+
 /**
  * Reads the body of a record; `undefined` stands for one that the thread's read key does not open. A record is well
  * formed or not on every host alike: this depends on nothing but the bytes. Never throws.
  */
 export function readContent(body: Uint8Array | undefined): Content {
   if (body === undefined) return { kind: 'refused', reason: REASONS.unreadable }
-  let decoded: EventData[]
+  const known = written.get(body)
+  if (known !== undefined) return known
   try {
-    decoded = decodeEvents(body)
+    return contentOf(decodeEvents(body), readPatch)
   } catch {
     return { kind: 'refused', reason: REASONS.undecodable }
   }
-  if (decoded.length > MAX_EVENTS_PER_RECORD) return { kind: 'refused', reason: REASONS.tooManyEvents }
-  const events: FoldEvent[] = []
-  for (const data of decoded) {
-    const event = readEvent(data)
-    if (typeof event === 'number') return { kind: 'refused', reason: event }
-    events.push(event)
-  }
-  return { kind: 'events', events }
 }
 
-function readEvent(event: EventData): FoldEvent | ReasonCode {
+/** `documentOf` tells the patch of a create or save as a value; `undefined` if it is none. */
+function contentOf<Event extends EventData>(
+  events: readonly Event[],
+  documentOf: (event: Event) => Document | undefined,
+): Content {
+  if (events.length > MAX_EVENTS_PER_RECORD) return { kind: 'refused', reason: REASONS.tooManyEvents }
+  const read: FoldEvent[] = []
+  for (const event of events) {
+    const each = readEvent(event, documentOf)
+    if (typeof each === 'number') return { kind: 'refused', reason: each }
+    read.push(each)
+  }
+  return { kind: 'events', events: read }
+}
+
+function readEvent<Event extends EventData>(
+  event: Event,
+  documentOf: (event: Event) => Document | undefined,
+): FoldEvent | ReasonCode {
   const { collection, id, timestamp, type } = event
   if (collection.length > MAX_COLLECTION_NAME_BYTES || !COLLECTION_NAME.test(collection)) {
     return REASONS.badCollectionName
@@ -57,16 +81,20 @@ function readEvent(event: EventData): FoldEvent | ReasonCode {
   if (timestamp > MAX_TIMESTAMP) return REASONS.badTimestamp
   if (type === 'delete') return { ...event, document: undefined }
   if (type !== 'create' && type !== 'save') return REASONS.badType
-  const document = readPatch(event)
-  return document === undefined ? REASONS.badPatch : { ...event, document }
+  const document = documentOf(event)
+  if (document === undefined || !namesInstance(document, id)) return REASONS.badPatch
+  return { ...event, document }
 }
 
-function readPatch({ patch, id }: EventData): Document | undefined {
+function namesInstance(patch: Document, id: string): boolean {
+  const named = member(patch, '_id')
+  return named === undefined || named === id
+}
+
+function readPatch({ patch }: EventData): Document | undefined {
   if (patch === undefined) return undefined
   try {
-    const document = parseDocument(patch)
-    const named = member(document, '_id')
-    return named === undefined || named === id ? document : undefined
+    return parseDocument(patch)
   } catch {
     return undefined
   }

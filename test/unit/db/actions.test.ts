@@ -1,8 +1,24 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Action, ActionList, refuseSecondCreate, refuseTooMany } from '../../../src/db/actions.ts'
+import { copyBytes, utf8 } from '../../../src/core/bytes.ts'
+import {
+  type Action,
+  type ActionContext,
+  ActionList,
+  createAction,
+  deleteAction,
+  refuseSecondCreate,
+  refuseTooMany,
+  saveAction,
+} from '../../../src/db/actions.ts'
+import { readContent, writeContent } from '../../../src/db/fold/well-formed.ts'
+import { compileSchema } from '../../../src/db/schema/compile.ts'
+
+const NOTHING = { patch: undefined, document: undefined }
 
 const action = (type: Action['type'], id: string, bytes = 2): Action => {
-  return { type, id, instanceId: id, collection: 'Note', patch: type === 'delete' ? undefined : new Uint8Array(bytes) }
+  const content = type === 'delete' ? NOTHING : { patch: new Uint8Array(bytes), document: {} }
+  return { type, id, instanceId: id, collection: 'Note', ...content }
 }
 
 describe('a second create of an id in a transaction', () => {
@@ -45,5 +61,34 @@ describe('the writes of a transaction', () => {
     list.clear()
     list.add([action('save', 'c', 4 * 1024 * 1024)])
     expect(list.all.map(({ id }) => id)).toEqual(['c'])
+  })
+})
+
+describe('a record written here', () => {
+  const members = fc.dictionary(fc.string({ unit: 'binary' }), fc.jsonValue({ maxDepth: 4 }))
+  const text = members.map((document) => utf8(JSON.stringify({ ...document, _id: 'n' })))
+
+  it('says what others read from its bytes', async () => {
+    await fc.assert(
+      fc.asyncProperty(text, text, async (first, second) => {
+        const stored = async (): Promise<Uint8Array> => first
+        const context: ActionContext = {
+          collection: 'Note',
+          schema: compileSchema('{}'),
+          stored: async () => undefined,
+          served: stored,
+          earlier: () => [],
+          newId: () => 'new',
+          modified: () => 1e18,
+        }
+        const actions = [
+          await createAction(first, context),
+          await saveAction(second, { ...context, stored }),
+          deleteAction('n', context),
+        ]
+        const body = writeContent(actions.map((each, index) => ({ ...each, timestamp: BigInt(index) })))
+        expect(readContent(body)).toEqual(readContent(copyBytes(body)))
+      }),
+    )
   })
 })

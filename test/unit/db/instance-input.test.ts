@@ -15,6 +15,7 @@ describe('a document of a client', () => {
 
   it('must be UTF-8', () => {
     expect(() => parseInstance(Uint8Array.of(0x22, 0xff, 0x22))).toThrow('the text is not UTF-8')
+    expect(() => parseInstance(utf8('\ufeff{}'))).toThrow('unmarshaling json instance')
   })
 
   it('has an id that is a string, or none', () => {
