@@ -1,5 +1,6 @@
 /** Tokens name a caller: JSON Web Tokens signed by the host that issued them, in the form go-threads clients know. */
 import { base64url } from 'multiformats/bases/base64'
+import { BoundedCache } from './bounded-cache.ts'
 import { textOfUtf8, utf8 } from './bytes.ts'
 import { ThreadsError } from './errors.ts'
 import { type Identity, identityOf, parseIdentity } from './identity.ts'
@@ -29,7 +30,42 @@ export function issueToken(host: PrivateKey, subject: Identity, iatSeconds: numb
  * identity.
  */
 export function verifyToken(host: PublicKey, token: string, nowSeconds: number): Identity | undefined {
-  if (token === '') return undefined
+  return token === '' ? undefined : readToken(host, token, nowSeconds).identity
+}
+
+/** Good tokens remembered, at least; and of how many characters at most. Longer ones are verified every time. */
+const REMEMBERED_TOKENS = 1_000
+const MAX_REMEMBERED_LENGTH = 1_024
+
+/** Verifies the tokens of one host, each signature once: that costs more than many a call. Times count at every call. */
+export class TokenVerifier {
+  readonly #host: PublicKey
+  readonly #good = new BoundedCache<string, GoodToken>(REMEMBERED_TOKENS)
+
+  constructor(host: PublicKey) {
+    this.#host = host
+  }
+
+  /** As {@link verifyToken}. */
+  verify(token: string, nowSeconds: number): Identity | undefined {
+    if (token === '') return undefined
+    const known = this.#good.get(token)
+    if (known !== undefined) {
+      refuseAt(nowSeconds, known.claims)
+      return known.identity
+    }
+    const good = readToken(this.#host, token, nowSeconds)
+    if (token.length <= MAX_REMEMBERED_LENGTH) this.#good.set(token, good)
+    return good.identity
+  }
+}
+
+interface GoodToken {
+  readonly claims: Claims
+  readonly identity: Identity
+}
+
+function readToken(host: PublicKey, token: string, nowSeconds: number): GoodToken {
   const parts = token.split('.', 4)
   const [header, payload, signature] = parts
   if (header === undefined || payload === undefined || signature === undefined || parts.length !== 3) {
@@ -39,10 +75,14 @@ export function verifyToken(host: PublicKey, token: string, nowSeconds: number):
   if (memberOf(parseJson(segment(header)), 'alg') !== 'Ed25519') throw invalidToken()
   if (!host.verify(utf8(`${header}.${payload}`), segmentBytes(signature))) throw invalidToken()
   const claims = readClaims(parseFirstJson(segment(payload)))
-  if (claims.exp !== 0 && nowSeconds > claims.exp) throw invalidToken()
-  if (claims.iat !== 0 && nowSeconds < claims.iat) throw invalidToken()
-  if (claims.nbf !== 0 && nowSeconds < claims.nbf) throw invalidToken()
-  return parseIdentity(claims.sub)
+  refuseAt(nowSeconds, claims)
+  return { claims, identity: parseIdentity(claims.sub) }
+}
+
+function refuseAt(nowSeconds: number, { exp, iat, nbf }: Claims): void {
+  if (exp !== 0 && nowSeconds > exp) throw invalidToken()
+  if (iat !== 0 && nowSeconds < iat) throw invalidToken()
+  if (nbf !== 0 && nowSeconds < nbf) throw invalidToken()
 }
 
 /** Names of claims are read in any case, the last one wins; null counts as absent, a wrong type spoils the token. */

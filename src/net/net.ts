@@ -11,7 +11,7 @@ import { type LogId, type PeerId, peerIdOf } from '../core/peer-id.ts'
 import { openRecord, type Record, type RecordBlocks } from '../core/record.ts'
 import type { ThreadId } from '../core/thread-id.ts'
 import type { ThreadKey } from '../core/thread-key.ts'
-import { issueToken, verifyToken } from '../core/token.ts'
+import { issueToken, TokenVerifier } from '../core/token.ts'
 import type { Commit } from '../store/commit.ts'
 import type { HostStore } from '../store/host-store.ts'
 import type { Journal } from '../store/journal.ts'
@@ -87,6 +87,7 @@ class HostNet implements Net {
   readonly #components: HostNetComponents
   readonly #threads: Threads
   readonly #records: RecordReader
+  readonly #tokens: TokenVerifier
   readonly #writer: Writer
   readonly #receiver: Receiver
   readonly #membership: Membership
@@ -105,6 +106,7 @@ class HostNet implements Net {
     this.identity = identityOf(components.privateKey.publicKey)
     this.journal = journal
     this.#records = new RecordReader(store.reads)
+    this.#tokens = new TokenVerifier(components.privateKey.publicKey)
     this.#writer = new Writer({ committer, journal, clock, logger })
     const writer = this.#writer
     this.#receiver = new Receiver({ writer, logger }, options)
@@ -129,8 +131,7 @@ class HostNet implements Net {
   }
 
   authenticate(token: string): Caller {
-    const { privateKey, clock } = this.#components
-    const identity = verifyToken(privateKey.publicKey, token, Math.floor(clock.nowMs() / 1000))
+    const identity = this.#tokens.verify(token, Math.floor(this.#components.clock.nowMs() / 1000))
     return identity === undefined ? {} : { identity }
   }
 

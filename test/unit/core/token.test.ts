@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { randomBytes } from '../../../src/core/crypto.ts'
 import { identityOf } from '../../../src/core/identity.ts'
 import { generateKey, type PrivateKey } from '../../../src/core/keys.ts'
-import { issueToken, verifyToken } from '../../../src/core/token.ts'
+import { issueToken, TokenVerifier, verifyToken } from '../../../src/core/token.ts'
 import { failureOf } from '../../support/core-errors.ts'
 
 const HOST = generateKey(randomBytes)
@@ -38,6 +38,30 @@ describe('a token', () => {
   test('longer than any in use is refused', () => {
     const token = signed(HOST, `{"sub":"${USER}","note":"${'x'.repeat(20_000)}"}`)
     expect(failureOf(() => verifyToken(HOST.publicKey, token, NOW)).code).toBe('TOKEN_INVALID')
+  })
+})
+
+describe('a token that was seen before', () => {
+  test('names the same subject, and nobody who changed a part of it', () => {
+    const verifier = new TokenVerifier(HOST.publicKey)
+    const token = issueToken(HOST, USER, NOW)
+    for (let times = 0; times < 3; times++) expect(verifier.verify(token, NOW)).toBe(USER)
+    const [head = '', claims = '', signature = ''] = token.split('.')
+    const other = Buffer.from(`{"sub":"${identityOf(generateKey(randomBytes).publicKey)}"}`).toString('base64url')
+    for (const forged of [`${head}.${other}.${signature}`, `${head}.${claims}.${claims}`, `${token}x`]) {
+      expect(failureOf(() => verifier.verify(forged, NOW)).code).toBe('TOKEN_INVALID')
+    }
+    expect(verifier.verify('', NOW)).toBeUndefined()
+  })
+
+  test('is good at its times only', () => {
+    const verifier = new TokenVerifier(HOST.publicKey)
+    const token = signed(HOST, `{"sub":"${USER}","nbf":${NOW},"exp":${NOW + 10}}`)
+    expect(verifier.verify(token, NOW)).toBe(USER)
+    for (const time of [NOW - 1, NOW + 11]) {
+      expect(failureOf(() => verifier.verify(token, time)).code).toBe('TOKEN_INVALID')
+    }
+    expect(verifier.verify(token, NOW + 10)).toBe(USER)
   })
 })
 
