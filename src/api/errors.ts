@@ -18,6 +18,7 @@ export const GRPC_CODES: Readonly<Record<ErrorCode, status>> = {
   COLLECTION_EXISTS: status.UNKNOWN,
   INSTANCE_EXISTS: status.UNKNOWN,
   UNIQUE_VIOLATION: status.UNKNOWN,
+  TEST_FAILED: status.ABORTED,
   INVALID_ARGUMENT: status.INVALID_ARGUMENT,
   INVALID_ID: status.INVALID_ARGUMENT,
   INVALID_NAME: status.UNKNOWN,
@@ -26,6 +27,7 @@ export const GRPC_CODES: Readonly<Record<ErrorCode, status>> = {
   INVALID_SCHEMA: status.UNKNOWN,
   INVALID_INSTANCE: status.UNKNOWN,
   INVALID_QUERY: status.UNKNOWN,
+  INVALID_PATCH: status.INVALID_ARGUMENT,
   INVALID_INDEX: status.UNKNOWN,
   INVALID_FUNCTION: status.UNKNOWN,
   INVALID_RECORD: status.UNKNOWN,
@@ -104,13 +106,13 @@ export function toRpcError(error: unknown, overrides: CodeOverrides = {}): RpcEr
 }
 
 /**
- * The text of a failed operation inside a transaction, whose stream goes on. Rethrows what must end the stream: it is
- * out of time, its collection is gone, or the failure is not one of the operation.
+ * Why an operation inside a transaction failed, whose stream goes on. Rethrows what must end the stream: it is out of
+ * time, its collection is gone, or the failure is not one of the operation.
  */
-export function transactionErrorOf(error: unknown): string {
+export function transactionErrorOf(error: unknown): ThreadsError {
   if (!(error instanceof ThreadsError) || !isForeseen(error) || error.code === 'TRANSACTION_TIMEOUT') throw error
   if (error.code === 'COLLECTION_NOT_FOUND') throw new RpcError(status.UNKNOWN, error.message, error)
-  return error.message
+  return error
 }
 
 /** Runs a decoder of request fields: what it refuses is an invalid argument, whatever it is elsewhere. */

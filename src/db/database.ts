@@ -23,6 +23,7 @@ import type {
   Database,
   DbInfo,
   ListenFilter,
+  ListenOptions,
   ReadTransaction,
   Refusal,
   RefusalOptions,
@@ -37,6 +38,7 @@ import type { ResolvedDbOptions } from './options.ts'
 import { InstanceReader } from './reader.ts'
 import { clearOthers, needsRebuild, rebuild } from './rebuild.ts'
 import { listRefusals } from './refusals.ts'
+import { decodeToken, encodeToken, type StateId } from './resume-token.ts'
 import type { Sandbox } from './sandbox/index.ts'
 import { SingleOperations, type SingleWork } from './single-operations.ts'
 import { LockedTransaction, SnapshotTransaction } from './transaction.ts'
@@ -45,6 +47,7 @@ import { WriteLock } from './write-lock.ts'
 export interface DatabaseComponents {
   readonly net: Net
   readonly thread: OwnedThread
+  readonly storeId: Uint8Array
   /** Stored state, of which read transactions take snapshots. */
   readonly reads: HostStore['reads']
   readonly sandbox: Sandbox
@@ -218,21 +221,30 @@ export class ThreadDatabase implements Database, App {
     }
   }
 
-  listen(filters: readonly ListenFilter[] = [], options: CallOptions = {}): AsyncIterable<Update> {
+  resumeToken(): Uint8Array {
+    return encodeToken(this.#stateId(), { seq: this.#components.net.journal.lastSeq, changes: 0 })
+  }
+
+  listen(filters: readonly ListenFilter[] = [], options: ListenOptions = {}): AsyncIterable<Update> {
     const { net, thread } = this.#components
     const { signal: closing } = this.#closing
     const signal = options.signal === undefined ? closing : AbortSignal.any([closing, options.signal])
     const readerOf = (name: string): InstanceReader => this.#reader(placeOf(name, options), thread.reads)
     const isVisible = (name: string): boolean => this.definition.collections.some((each) => each.name === name)
+    const state = this.#stateId()
+    // The place in the journal is taken at the call, not when the first update is asked for.
+    const now = { seq: net.journal.lastSeq, changes: 0 }
+    const after = options.after === undefined ? now : decodeToken(options.after, state)
     return listen(
       {
         journal: net.journal,
         thread: thread.number,
+        token: (place) => encodeToken(state, place),
         isVisible,
         current: ({ collection, id }) => readerOf(collection).stored(id),
         serve: (collection, document) => readerOf(collection).serve(document),
       },
-      { filters, signal },
+      { filters, signal, after },
     )
   }
 
@@ -269,6 +281,11 @@ export class ThreadDatabase implements Database, App {
   /** Ends listeners and transactions. Nothing can be read or written afterwards: calls throw `reason`. */
   close(reason: ThreadsError): void {
     this.#closing.abort(reason)
+  }
+
+  #stateId(): StateId {
+    const { storeId, thread } = this.#components
+    return { store: storeId, thread: thread.number, generation: this.definition.generation }
   }
 
   async #onSnapshot<T>(place: Place, work: (reader: InstanceReader) => Promise<T>): Promise<T> {

@@ -78,10 +78,11 @@ class HostDatabases implements Databases {
   }
 
   async get(id: ThreadId, options: CallOptions = {}): Promise<ThreadDatabase> {
-    await this.#components.net.getThread(id, options)
     const database = this.#databases.get(id)
-    if (database === undefined) throw dbNotFound()
-    return database
+    if (database !== undefined) return database
+    // Says that there is no such thread, if so.
+    await this.#components.net.getThread(id, options)
+    throw dbNotFound()
   }
 
   async list(_options: CallOptions = {}): Promise<ThreadDatabase[]> {
@@ -162,7 +163,7 @@ class HostDatabases implements Databases {
     let built: ThreadDatabase | undefined
     try {
       const database = await shared.net.attach(id, (thread) => {
-        built = new ThreadDatabase({ ...shared, thread, reads: store.reads, options: this.#options })
+        built = new ThreadDatabase({ ...shared, thread, storeId: store.id, reads: store.reads, options: this.#options })
         return built
       })
       if (database.needsRebuild) database.refuse(databaseRebuilds())

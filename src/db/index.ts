@@ -113,7 +113,9 @@ export interface Database {
    * Changes of state from now on, in commit order; changes to documents that are hidden from the caller are left out.
    * Ends when the database is deleted. Throws UPDATES_LOST if the listener falls further behind than the journal is kept.
    */
-  listen(filters?: readonly ListenFilter[], options?: CallOptions): AsyncIterable<Update>
+  listen(filters?: readonly ListenFilter[], options?: ListenOptions): AsyncIterable<Update>
+  /** Where a listener that begins now begins. */
+  resumeToken(): Uint8Array
   /** Records whose events have no effect here, and why; newest first. */
   refusals(options?: RefusalOptions): Promise<Refusal[]>
   /** Records that are not folded yet, the first of each log that waits; of each of its chains, if its owner forked it. */
@@ -160,7 +162,13 @@ export interface CollectionWriter extends CollectionReader {
   delete(ids: readonly string[]): Promise<void>
 }
 
-export type Collection = CollectionWriter
+export interface Collection extends CollectionWriter {
+  /**
+   * Changes one document, as the caller may see it, by a JSON Patch (RFC 6902), alone among the writers of the database.
+   * Throws INVALID_PATCH, TEST_FAILED if a `test` does not hold, INSTANCE_NOT_FOUND, and what `save` throws.
+   */
+  patch(id: string, operations: Uint8Array): Promise<void>
+}
 
 /** Reads of one state. Throw TRANSACTION_TIMEOUT once the transaction is out of time. */
 export interface ReadTransaction extends CollectionReader {
@@ -182,6 +190,11 @@ export interface WriteTransaction extends CollectionWriter {
   readonly expired: AbortSignal
 }
 
+export interface ListenOptions extends CallOptions {
+  /** Resume token: only changes after it. Throws UPDATES_LOST if they are not all known, INVALID_ARGUMENT. */
+  after?: Uint8Array
+}
+
 export interface ListenFilter {
   /** Default: any. */
   collection?: string
@@ -195,6 +208,8 @@ export interface Update {
   readonly kind: ChangeKind
   /** The document after the change, as the caller may see it; absent if deleted. */
   readonly document: DocumentBytes | undefined
+  /** With this update all is told up to here. Opaque; of this host and database only. */
+  readonly token: Uint8Array
 }
 
 export interface RefusalOptions extends AbortOptions {

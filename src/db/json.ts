@@ -132,7 +132,8 @@ function parseJson(source: string | Uint8Array): JsonValue {
   }
 }
 
-function checkValue(value: JsonValue, depth: number): void {
+/** Refuses what no document can hold at this depth. Throws INVALID_INSTANCE. */
+export function checkValue(value: JsonValue, depth: number): void {
   if (typeof value === 'number') {
     if (!Number.isFinite(value)) throw new ThreadsError('INVALID_INSTANCE', 'the document has a number out of range')
   } else if (typeof value === 'object' && value !== null) {

@@ -1,11 +1,13 @@
-import { hasCode, ThreadsError } from '../core/errors.ts'
+import { hasCode } from '../core/errors.ts'
 import type { Journal } from '../store/journal.ts'
 import type { Change } from '../store/commit.ts'
 import type { ListenFilter, Update } from './index.ts'
+import { type Place, updatesLost } from './resume-token.ts'
 
 export interface ListenComponents {
   readonly journal: Journal
   readonly thread: number
+  token(place: Place): Uint8Array
   /** Whether a collection is registered: others fold too, but are told to nobody. */
   isVisible(collection: string): boolean
   /** The document as it is now; used when the commit is not in memory any more. */
@@ -14,38 +16,39 @@ export interface ListenComponents {
   serve(collection: string, document: Uint8Array): Promise<Uint8Array | undefined>
 }
 
-export interface ListenOptions {
+export interface ListenTask {
   readonly filters: readonly ListenFilter[]
   readonly signal: AbortSignal
+  /** Where to begin: what comes after it is told. */
+  readonly after: Place
 }
 
 /**
- * Changes of state from the call on. What the listener may not see is left out, deletions are told to all. Throws
+ * Changes of state after a place. What the listener may not see is left out, deletions are told to all. Throws
  * UPDATES_LOST if the listener is further behind than the journal is kept.
  */
-export function listen(components: ListenComponents, options: ListenOptions): AsyncIterable<Update> {
-  // The place in the journal is taken at the call, not when the first update is asked for.
-  const feed = components.journal.subscribe({ signal: options.signal })
-  return updates(feed, components, options)
+export function listen(components: ListenComponents, task: ListenTask): AsyncIterable<Update> {
+  // What the journal loses is lost to whoever subscribed before, also if he asks for the first update later.
+  const feed = components.journal.subscribe({ after: task.after.seq, signal: task.signal })
+  return updates(feed, components, task)
 }
 
 async function* updates(
   feed: ReturnType<Journal['subscribe']>,
   components: ListenComponents,
-  options: ListenOptions,
+  { filters, signal, after }: ListenTask,
 ): AsyncGenerator<Update> {
   for await (const update of feed) {
-    if (update.kind === 'resync') {
-      throw new ThreadsError('UPDATES_LOST', 'the listener is too far behind: updates are lost', {
-        hint: 'Listen again and read the state.',
-      })
-    }
-    if (update.commit.thread !== components.thread) continue
-    for (const change of update.commit.changes) {
-      if (options.signal.aborted) return
-      if (!components.isVisible(change.collection) || !wanted(change, options.filters)) continue
-      const told = await unlessGone(() => tell(change, components), options.signal)
-      if (told !== undefined) yield told
+    if (update.kind === 'resync') throw updatesLost()
+    const { seq, thread, changes } = update.commit
+    if (thread !== components.thread) continue
+    for (let at = seq === after.seq + 1 ? after.changes : 0; at < changes.length; at++) {
+      const change = changes[at]
+      if (signal.aborted || change === undefined) return
+      if (!components.isVisible(change.collection) || !wanted(change, filters)) continue
+      const told = await unlessGone(() => tell(change, components), signal)
+      const place = at + 1 < changes.length ? { seq: seq - 1, changes: at + 1 } : { seq, changes: 0 }
+      if (told !== undefined) yield { ...told, token: components.token(place) }
     }
   }
 }
@@ -60,7 +63,7 @@ async function unlessGone<T>(task: () => Promise<T>, signal: AbortSignal): Promi
   }
 }
 
-async function tell(change: Change, components: ListenComponents): Promise<Update | undefined> {
+async function tell(change: Change, components: ListenComponents): Promise<Omit<Update, 'token'> | undefined> {
   const { collection, id, kind } = change
   if (kind === 'deleted') return { collection, id, kind, document: undefined }
   const document = change.after ?? (await components.current(change))

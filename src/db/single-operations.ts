@@ -1,6 +1,8 @@
 import type { Action } from './actions.ts'
 import type { CollectionWrites } from './collection-writes.ts'
 import type { Collection, DocumentBytes } from './index.ts'
+import { documentBytes, parseStored } from './json.ts'
+import { applyPatch, parsePatch } from './json-patch.ts'
 import type { Query } from './query/query.ts'
 import type { InstanceReader } from './reader.ts'
 
@@ -53,6 +55,17 @@ export class SingleOperations implements Collection {
 
   verify(documents: readonly DocumentBytes[]): Promise<void> {
     return this.#components.writes.verify(documents, { reader: this.#components.reader, pending: [] })
+  }
+
+  patch(id: string, operations: Uint8Array): Promise<void> {
+    return this.#components.write(async (reader) => {
+      const document = parseStored(await reader.findById(id))
+      const patched = documentBytes(applyPatch(document, parsePatch(operations)))
+      return {
+        result: undefined,
+        actions: await this.#components.writes.saveAll([patched], { reader, pending: [] }),
+      }
+    })
   }
 
   delete(ids: readonly string[]): Promise<void> {

@@ -68,6 +68,7 @@ export class FakeDatabases implements Databases {
   async close(): Promise<void> {}
 }
 
+const NO_TOKEN = Uint8Array.of(1)
 const NO_KEY: ThreadKey = { service: new Uint8Array(32).fill(1), read: new Uint8Array(32).fill(2) }
 
 export class FakeDatabase implements Database {
@@ -157,6 +158,10 @@ export class FakeDatabase implements Database {
     }
   }
 
+  resumeToken(): Uint8Array {
+    return NO_TOKEN
+  }
+
   get listeners(): number {
     return this.#listeners.size
   }
@@ -195,9 +200,9 @@ export class FakeDatabase implements Database {
     if (!this.#documents.has(name)) this.#documents.set(name, new Map())
   }
 
-  #tell(change: Omit<Update, 'document'>): void {
+  #tell(change: Omit<Update, 'document' | 'token'>): void {
     const document = this.#documents.get(change.collection)?.get(change.id)
-    for (const tell of this.#listeners) tell({ ...change, document })
+    for (const tell of this.#listeners) tell({ ...change, document, token: NO_TOKEN })
   }
 }
 
@@ -233,6 +238,10 @@ class FakeCollection implements Collection {
   }
 
   async verify(): Promise<void> {}
+
+  async patch(id: string): Promise<void> {
+    await this.findById(id)
+  }
 
   async delete(ids: readonly string[]): Promise<void> {
     for (const id of ids) if (this.#documents.delete(id)) this.#changed(id, 'deleted')

@@ -9,6 +9,7 @@ import { deleteCollection } from './delete-collection.ts'
 import { deleteDb } from './delete-db.ts'
 import { find } from './find.ts'
 import { findById } from './find-by-id.ts'
+import { findStream } from './find-stream.ts'
 import { getCollectionIndexes } from './get-collection-indexes.ts'
 import { getCollectionInfo } from './get-collection-info.ts'
 import { getDbInfo } from './get-db-info.ts'
@@ -22,6 +23,7 @@ import { listen } from './listen.ts'
 import { newCollection } from './new-collection.ts'
 import { newDb } from './new-db.ts'
 import { newDbFromAddr } from './new-db-from-addr.ts'
+import { patch } from './patch.ts'
 import { readTransaction } from './read-transaction.ts'
 import { resetClock } from './reset-clock.ts'
 import { save } from './save.ts'
@@ -55,8 +57,10 @@ export const dbService: RpcService<keyof APIDefinition['methods']> = {
     verify: unary(rpc.verify, verify),
     save: unary(rpc.save, save),
     delete: unary(rpc.delete, deleteInstances),
+    patch: unary(rpc.patch, patch),
     has: unary(rpc.has, has),
     find: unary(rpc.find, find),
+    findStream: serverStream(rpc.findStream, findStream),
     findByID: unary(rpc.findByID, findById),
     readTransaction: bidi(rpc.readTransaction, readTransaction),
     writeTransaction: bidi(rpc.writeTransaction, writeTransaction),

@@ -3,7 +3,7 @@ import { EMPTY_BYTES } from '../../core/bytes.ts'
 import type { ListenFilter, Update } from '../../db/index.ts'
 import { callOptions } from '../decode.ts'
 import { RpcError } from '../errors.ts'
-import { ListenReply_Action, type ListenReply, type ListenRequest, type ListenRequest_Filter } from '../gen/threads.ts'
+import { ListenReply, ListenReply_Action, type ListenRequest, type ListenRequest_Filter } from '../gen/threads.ts'
 import type { RpcContext } from '../service.ts'
 import { openDatabase } from './open.ts'
 
@@ -24,7 +24,11 @@ export async function* listen(request: ListenRequest, context: RpcContext): Asyn
     throw new RpcError(status.INVALID_ARGUMENT, `more than ${MAX_FILTERS} filters`)
   }
   const database = await openDatabase(request, context)
-  for await (const update of database.listen(request.filters.map(filterOf), callOptions(context))) {
+  const { tokens } = request
+  const after = request.after.length > 0 ? request.after : database.resumeToken()
+  const updates = database.listen(request.filters.map(filterOf), { ...callOptions(context), after })
+  if (tokens) yield ListenReply.create({ token: after })
+  for await (const update of updates) {
     // A change of what the caller may not see is none to him.
     if (update.document === undefined && update.kind !== 'deleted') continue
     yield {
@@ -32,6 +36,7 @@ export async function* listen(request: ListenRequest, context: RpcContext): Asyn
       instanceID: update.id,
       action: REPLY_ACTIONS[update.kind],
       instance: update.document ?? EMPTY_BYTES,
+      token: tokens ? update.token : EMPTY_BYTES,
     }
   }
 }

@@ -19,7 +19,7 @@ export async function* readTransaction(
     for (let next = await nextMessage(); next.done !== true; next = await nextMessage()) {
       const option = optionOf(NAME, next.value)
       if (option.$case === 'startTransactionRequest') throw unexpectedOption(NAME, option)
-      yield { option: await answerRead(transaction, option, context) }
+      yield await answerRead(transaction, option, context)
     }
   } finally {
     await transaction.close()

@@ -1,6 +1,6 @@
 import { status } from '@grpc/grpc-js'
 import type { CollectionReader } from '../../db/index.ts'
-import { RpcError, transactionErrorOf } from '../errors.ts'
+import { RpcError, sendableText, transactionErrorOf } from '../errors.ts'
 import {
   type FindByIDRequest,
   FindByIDReply,
@@ -8,6 +8,7 @@ import {
   type FindRequest,
   HasReply,
   type HasRequest,
+  type ReadTransactionReply,
   type StartTransactionRequest,
 } from '../gen/threads.ts'
 import { endOfRequests, type RpcContext } from '../service.ts'
@@ -24,11 +25,6 @@ type Read =
   | { readonly $case: 'hasRequest'; readonly value: HasRequest }
   | { readonly $case: 'findRequest'; readonly value: FindRequest }
   | { readonly $case: 'findByIDRequest'; readonly value: FindByIDRequest }
-
-type ReadReply =
-  | { $case: 'hasReply'; value: HasReply }
-  | { $case: 'findReply'; value: FindReply }
-  | { $case: 'findByIDReply'; value: FindByIDReply }
 
 /** The start with which a transaction must begin. */
 export function startOf(
@@ -51,25 +47,35 @@ export function unexpectedOption(name: TransactionRequestName, { $case }: { read
   return new RpcError(status.UNKNOWN, `${name}.Option has unexpected type ${type}`)
 }
 
-export async function answerRead(reader: CollectionReader, option: Read, context: RpcContext): Promise<ReadReply> {
-  if (option.$case === 'hasRequest') {
-    return { $case: 'hasReply', value: await replyOf(HasReply, hasIn(reader, option.value)) }
-  }
-  if (option.$case === 'findRequest') {
-    return { $case: 'findReply', value: await replyOf(FindReply, findIn(reader, option.value, context)) }
-  }
-  return { $case: 'findByIDReply', value: await replyOf(FindByIDReply, findByIdIn(reader, option.value)) }
+export async function answerRead(
+  reader: CollectionReader,
+  option: Read,
+  context: RpcContext,
+): Promise<ReadTransactionReply> {
+  if (option.$case === 'hasRequest') return replyOf('hasReply', HasReply, hasIn(reader, option.value))
+  if (option.$case === 'findRequest') return replyOf('findReply', FindReply, findIn(reader, option.value, context))
+  return replyOf('findByIDReply', FindByIDReply, findByIdIn(reader, option.value))
 }
 
-/** What an operation answers; if it failed, an empty reply with the text of the failure: the stream goes on. */
-export async function replyOf<Reply>(
-  replies: { create(members: { transactionError: string }): Reply },
-  operation: Promise<Reply>,
-): Promise<Reply> {
+/** A reply of a transaction. */
+interface TransactionReply<Case extends string, Value> {
+  option: { $case: Case; value: Value }
+  threadsErrorCode: string
+  threadsErrorHint: string
+}
+
+/** What an operation answers; if it failed, an empty reply that says why: the stream goes on. */
+export async function replyOf<Case extends string, Value>(
+  $case: Case,
+  values: { create(members: { transactionError: string }): Value },
+  operation: Promise<Value>,
+): Promise<TransactionReply<Case, Value>> {
   try {
-    return await operation
+    return { option: { $case, value: await operation }, threadsErrorCode: '', threadsErrorHint: '' }
   } catch (error) {
-    return replies.create({ transactionError: transactionErrorOf(error) })
+    const { message, code, hint = '' } = transactionErrorOf(error)
+    const value = values.create({ transactionError: message })
+    return { option: { $case, value }, threadsErrorCode: code, threadsErrorHint: sendableText(hint) }
   }
 }
 

@@ -7,7 +7,7 @@ import {
   SaveReply,
   type StartTransactionRequest,
   VerifyReply,
-  type WriteTransactionReply,
+  WriteTransactionReply,
   type WriteTransactionRequest,
 } from '../gen/threads.ts'
 import type { RpcContext } from '../service.ts'
@@ -30,7 +30,7 @@ export async function* writeTransaction(
   const nextMessage = () => unlessAborted(() => messages.next(), transaction.expired)
   try {
     for (let next = await nextMessage(); next.done !== true; next = await nextMessage()) {
-      yield { option: await answer(transaction, optionOf(NAME, next.value), context) }
+      yield await answer(transaction, optionOf(NAME, next.value), context)
     }
     await transaction.commit()
   } finally {
@@ -47,21 +47,21 @@ async function answer(
   transaction: WriteTransaction,
   option: NonNullable<WriteTransactionRequest['option']>,
   context: RpcContext,
-): Promise<NonNullable<WriteTransactionReply['option']>> {
+): Promise<WriteTransactionReply> {
   switch (option.$case) {
     case 'startTransactionRequest':
       throw unexpectedOption(NAME, option)
     case 'createRequest':
-      return { $case: 'createReply', value: await replyOf(CreateReply, createIn(transaction, option.value)) }
+      return replyOf('createReply', CreateReply, createIn(transaction, option.value))
     case 'saveRequest':
-      return { $case: 'saveReply', value: await replyOf(SaveReply, saveIn(transaction, option.value)) }
+      return replyOf('saveReply', SaveReply, saveIn(transaction, option.value))
     case 'verifyRequest':
-      return { $case: 'verifyReply', value: await replyOf(VerifyReply, verifyIn(transaction, option.value)) }
+      return replyOf('verifyReply', VerifyReply, verifyIn(transaction, option.value))
     case 'deleteRequest':
-      return { $case: 'deleteReply', value: await replyOf(DeleteReply, deleteIn(transaction, option.value)) }
+      return replyOf('deleteReply', DeleteReply, deleteIn(transaction, option.value))
     case 'discardRequest':
       transaction.discard()
-      return { $case: 'discardReply', value: {} }
+      return WriteTransactionReply.create({ option: { $case: 'discardReply', value: {} } })
     case 'hasRequest':
     case 'findRequest':
     case 'findByIDRequest':

@@ -206,6 +206,17 @@ export interface DeleteReply {
   transactionError: string;
 }
 
+export interface PatchRequest {
+  dbID: Uint8Array;
+  collectionName: string;
+  instanceID: string;
+  /** JSON Patch (RFC 6902), at most 1000 operations. If one fails, none has an effect. */
+  operations: Uint8Array;
+}
+
+export interface PatchReply {
+}
+
 export interface HasRequest {
   dbID: Uint8Array;
   collectionName: string;
@@ -260,10 +271,14 @@ export interface ReadTransactionRequest {
 }
 
 export interface ReadTransactionReply {
-  option: { $case: "hasReply"; value: HasReply } | { $case: "findReply"; value: FindReply } | {
-    $case: "findByIDReply";
-    value: FindByIDReply;
-  } | undefined;
+  option:
+    | { $case: "hasReply"; value: HasReply }
+    | { $case: "findReply"; value: FindReply }
+    | { $case: "findByIDReply"; value: FindByIDReply }
+    | undefined;
+  /** Of the reply's transactionError, as in the trailing metadata. */
+  threadsErrorCode: string;
+  threadsErrorHint: string;
 }
 
 export interface WriteTransactionRequest {
@@ -293,12 +308,19 @@ export interface WriteTransactionReply {
     | { $case: "verifyReply"; value: VerifyReply }
     | { $case: "discardReply"; value: DiscardReply }
     | undefined;
+  /** Of the reply's transactionError, as in the trailing metadata. */
+  threadsErrorCode: string;
+  threadsErrorHint: string;
 }
 
 export interface ListenRequest {
   dbID: Uint8Array;
   /** A change is sent if any filter passes it, or if there are none. */
   filters: ListenRequest_Filter[];
+  /** Resume token: only changes after it. Fails with UPDATES_LOST if they are not all known any more. Default: from now. */
+  after: Uint8Array;
+  /** Replies have resume tokens. The first one tells of no change: it has the token of the start. */
+  tokens: boolean;
 }
 
 /** Passes a change if all members that are set match it. */
@@ -326,6 +348,8 @@ export interface ListenReply {
   action: ListenReply_Action;
   /** As the caller may see it; empty if deleted. */
   instance: Uint8Array;
+  /** With this change all is told up to here. Opaque, of this host only. Empty unless asked for. */
+  token: Uint8Array;
 }
 
 export const ListenReply_Action = { CREATE: 0, SAVE: 1, DELETE: 2, UNRECOGNIZED: -1 } as const;
@@ -2783,6 +2807,140 @@ export const DeleteReply: MessageFns<DeleteReply> = {
   },
 };
 
+function createBasePatchRequest(): PatchRequest {
+  return { dbID: new Uint8Array(0), collectionName: "", instanceID: "", operations: new Uint8Array(0) };
+}
+
+export const PatchRequest: MessageFns<PatchRequest> = {
+  encode(message: PatchRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.dbID.length !== 0) {
+      writer.uint32(10).bytes(message.dbID);
+    }
+    if (message.collectionName !== "") {
+      writer.uint32(18).string(message.collectionName);
+    }
+    if (message.instanceID !== "") {
+      writer.uint32(26).string(message.instanceID);
+    }
+    if (message.operations.length !== 0) {
+      writer.uint32(34).bytes(message.operations);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PatchRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePatchRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.dbID = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.collectionName = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.instanceID = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.operations = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PatchRequest>): PatchRequest {
+    return PatchRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PatchRequest>): PatchRequest {
+    const message = createBasePatchRequest();
+    message.dbID = object.dbID ?? new Uint8Array(0);
+    message.collectionName = object.collectionName ?? "";
+    message.instanceID = object.instanceID ?? "";
+    message.operations = object.operations ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBasePatchReply(): PatchReply {
+  return {};
+}
+
+export const PatchReply: MessageFns<PatchReply> = {
+  encode(_: PatchReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PatchReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePatchReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PatchReply>): PatchReply {
+    return PatchReply.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<PatchReply>): PatchReply {
+    const message = createBasePatchReply();
+    return message;
+  },
+};
+
 function createBaseHasRequest(): HasRequest {
   return { dbID: new Uint8Array(0), collectionName: "", instanceIDs: [] };
 }
@@ -3496,7 +3654,7 @@ export const ReadTransactionRequest: MessageFns<ReadTransactionRequest> = {
 };
 
 function createBaseReadTransactionReply(): ReadTransactionReply {
-  return { option: undefined };
+  return { option: undefined, threadsErrorCode: "", threadsErrorHint: "" };
 }
 
 export const ReadTransactionReply: MessageFns<ReadTransactionReply> = {
@@ -3511,6 +3669,12 @@ export const ReadTransactionReply: MessageFns<ReadTransactionReply> = {
       case "findByIDReply":
         FindByIDReply.encode(message.option.value, writer.uint32(26).fork()).join();
         break;
+    }
+    if (message.threadsErrorCode !== "") {
+      writer.uint32(802).string(message.threadsErrorCode);
+    }
+    if (message.threadsErrorHint !== "") {
+      writer.uint32(810).string(message.threadsErrorHint);
     }
     return writer;
   },
@@ -3552,6 +3716,22 @@ export const ReadTransactionReply: MessageFns<ReadTransactionReply> = {
             message.option = { $case: "findByIDReply", value: FindByIDReply.decode(reader, reader.uint32()) };
             continue;
           }
+          case 100: {
+            if (tag !== 802) {
+              break;
+            }
+
+            message.threadsErrorCode = reader.string();
+            continue;
+          }
+          case 101: {
+            if (tag !== 810) {
+              break;
+            }
+
+            message.threadsErrorHint = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3589,6 +3769,8 @@ export const ReadTransactionReply: MessageFns<ReadTransactionReply> = {
         break;
       }
     }
+    message.threadsErrorCode = object.threadsErrorCode ?? "";
+    message.threadsErrorHint = object.threadsErrorHint ?? "";
     return message;
   },
 };
@@ -3800,7 +3982,7 @@ export const WriteTransactionRequest: MessageFns<WriteTransactionRequest> = {
 };
 
 function createBaseWriteTransactionReply(): WriteTransactionReply {
-  return { option: undefined };
+  return { option: undefined, threadsErrorCode: "", threadsErrorHint: "" };
 }
 
 export const WriteTransactionReply: MessageFns<WriteTransactionReply> = {
@@ -3830,6 +4012,12 @@ export const WriteTransactionReply: MessageFns<WriteTransactionReply> = {
       case "discardReply":
         DiscardReply.encode(message.option.value, writer.uint32(66).fork()).join();
         break;
+    }
+    if (message.threadsErrorCode !== "") {
+      writer.uint32(802).string(message.threadsErrorCode);
+    }
+    if (message.threadsErrorHint !== "") {
+      writer.uint32(810).string(message.threadsErrorHint);
     }
     return writer;
   },
@@ -3911,6 +4099,22 @@ export const WriteTransactionReply: MessageFns<WriteTransactionReply> = {
             message.option = { $case: "discardReply", value: DiscardReply.decode(reader, reader.uint32()) };
             continue;
           }
+          case 100: {
+            if (tag !== 802) {
+              break;
+            }
+
+            message.threadsErrorCode = reader.string();
+            continue;
+          }
+          case 101: {
+            if (tag !== 810) {
+              break;
+            }
+
+            message.threadsErrorHint = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3978,12 +4182,14 @@ export const WriteTransactionReply: MessageFns<WriteTransactionReply> = {
         break;
       }
     }
+    message.threadsErrorCode = object.threadsErrorCode ?? "";
+    message.threadsErrorHint = object.threadsErrorHint ?? "";
     return message;
   },
 };
 
 function createBaseListenRequest(): ListenRequest {
-  return { dbID: new Uint8Array(0), filters: [] };
+  return { dbID: new Uint8Array(0), filters: [], after: new Uint8Array(0), tokens: false };
 }
 
 export const ListenRequest: MessageFns<ListenRequest> = {
@@ -3993,6 +4199,12 @@ export const ListenRequest: MessageFns<ListenRequest> = {
     }
     for (const v of message.filters) {
       ListenRequest_Filter.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.after.length !== 0) {
+      writer.uint32(802).bytes(message.after);
+    }
+    if (message.tokens !== false) {
+      writer.uint32(808).bool(message.tokens);
     }
     return writer;
   },
@@ -4026,6 +4238,22 @@ export const ListenRequest: MessageFns<ListenRequest> = {
             message.filters.push(ListenRequest_Filter.decode(reader, reader.uint32()));
             continue;
           }
+          case 100: {
+            if (tag !== 802) {
+              break;
+            }
+
+            message.after = reader.bytes();
+            continue;
+          }
+          case 101: {
+            if (tag !== 808) {
+              break;
+            }
+
+            message.tokens = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4045,6 +4273,8 @@ export const ListenRequest: MessageFns<ListenRequest> = {
     const message = createBaseListenRequest();
     message.dbID = object.dbID ?? new Uint8Array(0);
     message.filters = object.filters?.map((e) => ListenRequest_Filter.fromPartial(e)) || [];
+    message.after = object.after ?? new Uint8Array(0);
+    message.tokens = object.tokens ?? false;
     return message;
   },
 };
@@ -4129,7 +4359,7 @@ export const ListenRequest_Filter: MessageFns<ListenRequest_Filter> = {
 };
 
 function createBaseListenReply(): ListenReply {
-  return { collectionName: "", instanceID: "", action: 0, instance: new Uint8Array(0) };
+  return { collectionName: "", instanceID: "", action: 0, instance: new Uint8Array(0), token: new Uint8Array(0) };
 }
 
 export const ListenReply: MessageFns<ListenReply> = {
@@ -4145,6 +4375,9 @@ export const ListenReply: MessageFns<ListenReply> = {
     }
     if (message.instance.length !== 0) {
       writer.uint32(34).bytes(message.instance);
+    }
+    if (message.token.length !== 0) {
+      writer.uint32(802).bytes(message.token);
     }
     return writer;
   },
@@ -4194,6 +4427,14 @@ export const ListenReply: MessageFns<ListenReply> = {
             message.instance = reader.bytes();
             continue;
           }
+          case 100: {
+            if (tag !== 802) {
+              break;
+            }
+
+            message.token = reader.bytes();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4215,6 +4456,7 @@ export const ListenReply: MessageFns<ListenReply> = {
     message.instanceID = object.instanceID ?? "";
     message.action = object.action ?? 0;
     message.instance = object.instance ?? new Uint8Array(0);
+    message.token = object.token ?? new Uint8Array(0);
     return message;
   },
 };
@@ -5625,6 +5867,15 @@ export const APIDefinition = {
       responseStream: false,
       options: {},
     },
+    /** Changes one instance as it is now, in one transaction. */
+    patch: {
+      name: "Patch",
+      requestType: PatchRequest as typeof PatchRequest,
+      requestStream: false,
+      responseType: PatchReply as typeof PatchReply,
+      responseStream: false,
+      options: {},
+    },
     /** True if all IDs exist and the caller may see them. */
     has: {
       name: "Has",
@@ -5640,6 +5891,15 @@ export const APIDefinition = {
       requestStream: false,
       responseType: FindReply as typeof FindReply,
       responseStream: false,
+      options: {},
+    },
+    /** As Find, in as many replies as it takes. A large result never is one large message. */
+    findStream: {
+      name: "FindStream",
+      requestType: FindRequest as typeof FindRequest,
+      requestStream: false,
+      responseType: FindReply as typeof FindReply,
+      responseStream: true,
       options: {},
     },
     findByID: {

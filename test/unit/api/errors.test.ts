@@ -52,8 +52,9 @@ describe('a decoder of a request', () => {
 })
 
 describe('a failure inside a transaction', () => {
-  it('is a text for the reply', () => {
-    expect(transactionErrorOf(new ThreadsError('INSTANCE_NOT_FOUND', 'instance not found'))).toBe('instance not found')
+  it('is told in the reply', () => {
+    const notFound = new ThreadsError('INSTANCE_NOT_FOUND', 'instance not found')
+    expect(transactionErrorOf(notFound)).toBe(notFound)
   })
 
   it('ends the stream if the time is up, the collection is gone or nobody foresaw it', () => {

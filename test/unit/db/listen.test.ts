@@ -169,6 +169,7 @@ describe('a read filter', () => {
       {
         journal: { lastSeq: 0, subscribe: () => Readable.from([{ kind: 'commit', commit }]) },
         thread: 1,
+        token: () => new Uint8Array(),
         isVisible: () => true,
         current: async ({ id }) => bytesOf({ name: id }),
         serve: async (_collection, document) => {
@@ -176,7 +177,7 @@ describe('a read filter', () => {
           throw new ThreadsError('COLLECTION_NOT_FOUND', 'collection not found')
         },
       },
-      { filters: [], signal: new AbortController().signal },
+      { filters: [], signal: new AbortController().signal, after: { seq: 0, changes: 0 } },
     )
     expect(await take(updates, 1)).toEqual(['created n n'])
   })
@@ -237,4 +238,54 @@ describe('a slow listener', () => {
     await create({ _id: 'n', name: '1' })
     expect(await take(again, 1)).toEqual(['created n 1'])
   })
+})
+
+describe('a listener that comes back', () => {
+  /** The updates from a token to the end, with their tokens. */
+  async function resume(after: Uint8Array): Promise<Update[]> {
+    const listening = new AbortController()
+    const taken: Update[] = []
+    for await (const update of database.listen([], { after, signal: listening.signal })) {
+      if (update.id === 'end') break
+      taken.push(update)
+    }
+    return taken
+  }
+
+  it('hears of what came after its token and of nothing else, wherever it left', async () => {
+    const start = database.resumeToken()
+    await create({ _id: 'a' }, { _id: 'b' }, { _id: 'c' })
+    await save({ _id: 'a', name: '2' })
+    await save({ _id: 'end' })
+    const all = await resume(start)
+    expect(all.map(textOf)).toEqual(['created a undefined', 'created b undefined', 'created c undefined', 'saved a 2'])
+    for (const [at, { token }] of all.entries()) {
+      expect((await resume(token)).map(textOf)).toEqual(all.slice(at + 1).map(textOf))
+    }
+  })
+
+  it('hears of nothing that happened before its token', async () => {
+    await create({ _id: 'before' })
+    const start = database.resumeToken()
+    await save({ _id: 'end' })
+    expect(await resume(start)).toEqual([])
+  })
+
+  it('is told that updates are lost if they are not kept, or the token is of another state', async () => {
+    const first = async (after: Uint8Array) => take(database.listen([], { after }), 1)
+    const start = database.resumeToken()
+    const { database: other } = await newNotes(host)
+    await expect(first(other.resumeToken())).rejects.toMatchObject({ code: 'UPDATES_LOST' })
+    // The journal of this host keeps next to nothing, but forgets 512 commits at once.
+    for (let at = 0; at < 520; at++) await save({ _id: 'a', name: String(at) })
+    await expect.poll(() => first(start).catch((error: unknown) => error)).toMatchObject({ code: 'UPDATES_LOST' })
+  })
+
+  it.each([[[]], [[1]], [[2, 0]], [[1, 0, 1, 1, 1, 1]], [[1, 0, 1, 1, 1, 1, 1, 1]], [[1, 0, 255]]])(
+    'is refused with bytes that are no token: %j',
+    async (bytes) => {
+      const listening = async () => take(database.listen([], { after: Uint8Array.from(bytes) }), 1)
+      await expect(listening()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    },
+  )
 })
