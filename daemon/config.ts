@@ -1,7 +1,9 @@
 import { bad, type Config, type Flag, FLAGS, OTHER_FLAGS } from './flags.ts'
 
 /** A flag or variable that cannot be used. The message is one line for the user. */
-export class UsageError extends Error {}
+export class UsageError extends Error {
+  readonly hint: string = '-help lists the flags.'
+}
 
 export interface ReadConfig {
   readonly config: Config

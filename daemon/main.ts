@@ -1,15 +1,17 @@
 #!/usr/bin/env node
-import { commandOf } from './commands.ts'
-import { helpText, readConfig, UsageError } from './config.ts'
-
 /** Time for open calls and queued writes when the daemon is asked to stop. */
 const STOP_MS = 10_000
 /** Exit code after a fault nobody caught: the state of the process is unknown, what is acknowledged is on disk. */
 const EXIT_FAULT = 70
 
-const OLDEST_NODE = 22
+/** The first that has all of the compile cache. */
+const OLDEST_NODE = [22, 10] as const
 
 async function main(): Promise<void> {
+  // All is loaded here: what main.ts imports itself would be compiled at each start, and an old Node cannot load it.
+  const { keepCompiledCode, storeCompiledCode } = await import('./compile-cache.ts')
+  keepCompiledCode(process.env)
+  const [{ commandOf }, { helpText, readConfig }] = await Promise.all([import('./commands.ts'), import('./config.ts')])
   const command = await commandOf(process.argv.slice(2))
   if (command !== undefined) {
     process.exitCode = await command.run(process.argv.slice(3))
@@ -23,7 +25,7 @@ async function main(): Promise<void> {
   const { config, warnings } = settings
   // gRPC's own lines on stderr: what they tell also comes as an error, or is a line of our log.
   process.env.GRPC_VERBOSITY ??= 'NONE'
-  // Loaded only now: usage errors and -help answer at once, and a Node too old for the libraries has been refused.
+  // Loaded only now: usage errors and -help answer at once.
   const [{ createLogger }, { startDaemon }] = await Promise.all([import('./logger.ts'), import('./compose.ts')])
   const logger = createLogger({ level: config.debug ? 'debug' : config.logLevel, file: config.logFile })
   const die = (error: unknown): never => {
@@ -42,6 +44,7 @@ async function main(): Promise<void> {
   })
   const daemon = await starting
   process.stdout.write(`Welcome to Threads!\nYour peer ID is ${daemon.peerId}\n`)
+  storeCompiledCode()
 }
 
 /** The first signal stops the daemon in order, the second at once. */
@@ -60,7 +63,7 @@ function stopOnSignal(stop: () => Promise<void>): void {
 /** One line that says why, and exit code 1. */
 function fail(error: unknown): never {
   const message = error instanceof Error ? error.message : String(error)
-  const hint = error instanceof UsageError ? '-help lists the flags.' : hasHint(error) ? error.hint : ''
+  const hint = hasHint(error) ? error.hint : ''
   process.stderr.write(`threadsd: ${oneLine(message)}${hint === '' ? '' : `. ${hint}`}\n`)
   process.exit(1)
 }
@@ -73,11 +76,14 @@ function oneLine(message: string): string {
     .replaceAll(/\s*\n\s*/g, ' ')
 }
 
-/** Told by its shape: the errors of the core are not loaded when usage errors are. */
+/** Told by its shape: nothing is loaded where an error is to be told. */
 function hasHint(error: unknown): error is Error & { hint: string } {
   return error instanceof Error && 'hint' in error && typeof error.hint === 'string'
 }
 
-const version = Number.parseInt(process.versions.node, 10)
-if (version < OLDEST_NODE) fail(new Error(`needs Node ${OLDEST_NODE} or later, this is ${process.versions.node}`))
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+const [oldestMajor, oldestMinor] = OLDEST_NODE
+if (major < oldestMajor || (major === oldestMajor && minor < oldestMinor)) {
+  fail(new Error(`needs Node ${OLDEST_NODE.join('.')} or later, this is ${process.versions.node}`))
+}
 main().catch(fail)
