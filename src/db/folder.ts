@@ -13,6 +13,7 @@ import { timeOfRecord } from './record-time.ts'
 import { createFoldState, foldOperations } from './fold/store-state.ts'
 import { type Content, readContent } from './fold/well-formed.ts'
 import { indexOperations } from './indexes/maintain.ts'
+import { parseStored } from './json.ts'
 import type { Sandbox } from './sandbox/index.ts'
 import { MAX_AHEAD_MS, NS_PER_MS } from './stamp.ts'
 
@@ -199,11 +200,12 @@ export function derivedRows(
   definition: DatabaseDefinition,
 ): { operations: Operation[]; changes: Change[] } {
   const { operations, changes } = foldOperations(result, thread, definition.generation)
-  for (const { key, before, after } of result.instances) {
+  for (const { key, before, document } of result.instances) {
     const indexed = definition.collections.find((each) => each.name === key.collection)?.indexes ?? []
     if (indexed.length === 0) continue
     const place = { thread, generation: definition.generation, id: key.id }
-    operations.push(...indexOperations(indexed, place, { before: before?.document, after: after?.document }))
+    const old = before?.document && parseStored(before.document)
+    operations.push(...indexOperations(indexed, place, { before: old, after: document?.value }))
   }
   return { operations, changes }
 }

@@ -74,9 +74,10 @@ function changeOf({ key, row, at, last, state, sinceKept }: Lane): InstanceChang
     const order = comparePositions(at, row.position)
     if (order < 0 || (order === 0 && last === at && sameState(state, row))) return undefined
   }
-  if (last === undefined) return row && { key, before: row, after: undefined }
+  if (last === undefined) return row && { key, before: row, after: undefined, document: undefined }
   const { document, hash, creator } = state
   // Withdrawn entries may have kept states: there can be more entries between two than were counted out.
   const since = Math.min(sinceKept, KEEP_EVERY)
-  return { key, before: row, after: { document: document?.bytes, position: last, hash, creator, sinceKept: since } }
+  const after = { document: document?.bytes, position: last, hash, creator, sinceKept: since }
+  return { key, before: row, after, document }
 }

@@ -1,5 +1,6 @@
 import type { Judge } from './judge.ts'
 import type { Position } from './position.ts'
+import type { StoredDocument } from './rules.ts'
 import type { FoldRecord, FoldState, HistoryEntry, InstanceKey, InstanceState, RefusedRecord } from './state.ts'
 import type { ValidatorEntry } from './validator-list.ts'
 
@@ -37,6 +38,8 @@ export interface InstanceChange {
   readonly before: InstanceState | undefined
   /** Absent if no record touches the instance any more. */
   readonly after: InstanceState | undefined
+  /** The document after it, whose value may be known. */
+  readonly document: StoredDocument | undefined
 }
 
 /** An entry of a history that is no more. */

@@ -35,11 +35,10 @@ const CHUNK_BYTES = 4 * 1024 * 1024
 export function indexOperations(
   indexes: readonly IndexDefinition[],
   { id, ...place }: IndexPlace & { id: string },
-  { before, after }: { before: Uint8Array | undefined; after: Uint8Array | undefined },
+  { before, after }: { before: Document | undefined; after: Document | undefined },
 ): Operation[] {
-  if (indexes.length === 0) return []
-  const old = before && { id, document: parseStored(before) }
-  const now = after && { id, document: parseStored(after) }
+  const old = before && { id, document: before }
+  const now = after && { id, document: after }
   const operations: Operation[] = []
   for (const index of indexes) {
     const remove = old && entryKey(place, index, old)

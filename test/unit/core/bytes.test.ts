@@ -44,6 +44,15 @@ describe('bytes', () => {
     )
   })
 
+  test('texts of any length are the UTF-8 of the platform, lone surrogates too', () => {
+    const unit = fc.constantFrom('a', '\u00e9', '\u20ac', '\u{1f600}', '\ud800')
+    fc.assert(
+      fc.property(fc.string({ unit, maxLength: 100 }), (text) => {
+        expect(utf8(text)).toEqual(new TextEncoder().encode(text))
+      }),
+    )
+  })
+
   test.each(['0', '0g', 'zz', ' 00', '0x00'])('%j is no hex', (text) => {
     expect(failureOf(() => fromHex(text)).code).toBe('INVALID_ARGUMENT')
   })

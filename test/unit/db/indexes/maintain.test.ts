@@ -11,6 +11,7 @@ import {
   indexOperations,
   uniqueConflict,
 } from '../../../../src/db/indexes/maintain.ts'
+import { parseDocument } from '../../../../src/db/json.ts'
 import { documentOfInstance, instanceKey } from '../../../../src/db/rows.ts'
 import { openMemoryStore } from '../../../../src/store/memory-store.ts'
 import type { OrderedStore } from '../../../../src/store/ordered-store.ts'
@@ -30,8 +31,9 @@ function indexOn(path: string, { number = 1, unique = false } = {}): IndexDefini
 /** Writes an instance as a database does: its row and its entries in one batch. */
 async function write(id: string, text: string | undefined, indexes: readonly IndexDefinition[]): Promise<void> {
   const row = await store.get(instanceKey(PLACE.thread, PLACE.generation, { collection: PLACE.collection, id }))
-  const before = row && documentOfInstance(row)
-  const after = text === undefined ? undefined : utf8(text)
+  const document = row && documentOfInstance(row)
+  const before = document && parseDocument(document)
+  const after = text === undefined ? undefined : parseDocument(text)
   const entries = indexOperations(indexes, { ...PLACE, id }, { before, after })
   await store.batch([instanceRow(id, text), ...entries], { sync: false })
 }
@@ -115,7 +117,7 @@ describe('operations', () => {
   const place = { ...PLACE, id: 'a' }
 
   test('are none where the indexed member stays', () => {
-    const change = { before: utf8('{"a":1,"b":1}'), after: utf8('{"b":2,"a":1.0}') }
+    const change = { before: parseDocument('{"a":1,"b":1}'), after: parseDocument('{"b":2,"a":1.0}') }
     expect(indexOperations([indexOn('a')], place, change)).toEqual([])
   })
 
@@ -124,7 +126,7 @@ describe('operations', () => {
   })
 
   test('put an entry for an instance without the member too', () => {
-    const operations = indexOperations([indexOn('a')], place, { before: undefined, after: utf8('{}') })
+    const operations = indexOperations([indexOn('a')], place, { before: undefined, after: {} })
     expect(operations.map((operation) => operation.type)).toEqual(['put'])
   })
 })
