@@ -80,8 +80,11 @@ class Api {
         (request: Request) => Buffer.from(requestType.encode(request).finish()),
         (bytes: Buffer) => responseType.decode(bytes),
         requestType.fromPartial(members),
-        (error, reply) =>
-          error === null && reply !== undefined ? resolve(reply) : reject(error ?? new Error('no reply')),
+        (error, reply) => {
+          const reason = error ?? failureOf(reply)
+          if (reply === undefined || reason !== undefined) reject(reason ?? new Error('no reply'))
+          else resolve(reply)
+        },
       )
     })
   }
@@ -94,6 +97,12 @@ class Api {
       (bytes: Buffer) => responseType.decode(bytes),
     )
   }
+}
+
+/** go-threads answers some errors as replies. */
+function failureOf(reply: unknown): Error | undefined {
+  const { transactionError } = reply as { transactionError?: string }
+  return transactionError ? new Error(transactionError) : undefined
 }
 
 function pathOf({ name }: { readonly name: string }): string {

@@ -1,128 +1,129 @@
 /**
  * What the database does on this machine, beside the limits of the machine, measured in one run. The machine may be
- * shared: compare ratios, not figures of different days. CONTRIBUTING.md tells how to use it.
+ * shared: compare ratios, not figures of different days. docs/performance.md tells what is measured, and how.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { randomBytes } from '../src/core/crypto.ts'
-import { generateKey } from '../src/core/keys.ts'
-import { startDaemon } from '../test/support/daemon.ts'
 import { connect } from './api-target.ts'
-import { openEmbedded } from './embedded-target.ts'
-import { measureLimits } from './limits.ts'
-import type { Figure, Scale } from './measure.ts'
-import { measureOpening } from './opening.ts'
-import { idleCpu, measureReplication, residentMib } from './replication.ts'
-import { reportOf, tableOf } from './report.ts'
-import { batches, measure } from './works.ts'
+import { complaints, measureGuarded, readBaseline, writeBaseline } from './guard.ts'
+import { type Limits, openLimits } from './limits/limits.ts'
+import { type Figure, measureRow, type Row } from './measure.ts'
+import { headOf, lineOf, reportOf } from './report.ts'
+import { growthFigures } from './rows/growth.ts'
+import { fillingFigures, loadedFigures } from './rows/loaded.ts'
+import { type Api, type Sweep, sweepApis, sweepDaemons, sweepEmbedded } from './sweep.ts'
 
 const FULL = {
-  scale: { writes: 10_000, reads: 20_000, documents: 10_000 },
-  opening: [10_000, 100_000, 1_000_000],
-  loaded: 100_000,
+  rounds: { rounds: 9, ms: 400 },
+  replicated: 10_000,
+  sizes: [1_000, 10_000, 100_000],
+  loading: { documents: 100_000, settleMs: 15_000 },
   idleThreads: 1_000,
 }
-const QUICK = {
-  scale: { writes: 1_500, reads: 3_000, documents: 3_000 },
-  opening: [10_000],
-  loaded: 10_000,
+const QUICK: typeof FULL = {
+  rounds: { rounds: 3, ms: 80 },
+  replicated: 1_000,
+  sizes: [1_000, 10_000],
+  loading: { documents: 10_000, settleMs: 0 },
   idleThreads: 0,
 }
+const LARGE = 1_000_000
+const GUARD_ROUNDS = { rounds: 5, ms: 80 }
 
-const USAGE = `Usage: npm run bench -- [--quick] [--json] [--api HOST:PORT --pid PID]
+const USAGE = `Usage: npm run bench -- [--quick] [--json] [--guard | --peers | --api HOST:PORT --pid PID]
 
-  --quick     under a minute, with fewer documents
-  --json      figures as JSON
-  --api       measure the daemon at this address only; any with the gRPC API of go-threads
-  --pid       process of that daemon, for its memory
+  --quick           under a minute: shorter rounds, fewer documents
+  --large           1,000,000 documents too
+  --json            figures as JSON
+  --guard           measure only what bench/baseline.json holds, and fail if a ratio fell by more than a third
+  --write-baseline  measure the same rows, and write their ratios there
+  --api             measure the daemon at this address only; any with the gRPC API of go-threads. Given twice, with two
+                    of --pid: what goes from the first to the second, too
+  --pid             process of that daemon, for its CPU time, memory and disk
 `
 
 const { values: options } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
+    large: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
-    api: { type: 'string' },
-    pid: { type: 'string' },
+    guard: { type: 'boolean', default: false },
+    'write-baseline': { type: 'boolean', default: false },
+    api: { type: 'string', multiple: true, default: [] },
+    pid: { type: 'string', multiple: true, default: [] },
     help: { type: 'boolean', default: false },
   },
 })
+const plan = options.quick ? QUICK : FULL
 
 async function main(): Promise<void> {
   if (options.help) return void process.stdout.write(USAGE)
-  const plan = options.quick ? QUICK : FULL
   const directory = await mkdtemp(join(tmpdir(), 'threads-bench-'))
   try {
-    const figures = await (options.api === undefined
-      ? measureAll(directory, plan)
-      : measureDaemon(directory, { scale: plan.scale, api: options.api, pid: Number(options.pid) }))
-    const report = reportOf(figures)
-    console.log(options.json ? JSON.stringify(report, undefined, 2) : tableOf(report))
+    await using limits = await openLimits(directory)
+    const sweep: Sweep = { directory, limits, ...plan, hasLatencies: true, measure: measureRows }
+    if (options.guard || options['write-baseline']) await guard(sweep)
+    else await print(options.api.length > 0 ? measureApis(sweep) : measureAll(sweep))
   } finally {
     await rm(directory, { recursive: true, force: true })
   }
 }
 
-async function measureAll(directory: string, plan: typeof FULL): Promise<Figure[]> {
-  const { scale } = plan
-  const limits = await measureLimits(directory, scale.writes)
-  const figures = [...limits.figures]
-  {
-    await using host = await openEmbedded(join(directory, 'a'), generateKey(randomBytes))
-    figures.push(...(await measure(host, scale, limits)).figures)
-    await using other = await openEmbedded(join(directory, 'b'), generateKey(randomBytes))
-    figures.push(...(await measureReplication(host, other, { scale, limit: limits.receive })))
+async function* measureRows(rows: readonly Row[]): AsyncGenerator<Figure> {
+  for (const row of rows) yield measureRow(row, plan.rounds)
+}
+
+async function* measureLimits({ all }: Limits): AsyncGenerator<Figure> {
+  yield* measureRows(all.map((limit) => ({ ...limit, name: `limit: ${limit.name}` })))
+}
+
+async function* measureAll(sweep: Sweep): AsyncGenerator<Figure> {
+  yield* measureLimits(sweep.limits)
+  yield* sweepEmbedded(sweep)
+  yield* growthFigures(sweep.directory, options.large ? [...plan.sizes, LARGE] : plan.sizes, plan.rounds)
+  yield* sweepDaemons(sweep)
+  yield* await loadedFigures(plan.loading)
+}
+
+/** Daemons that run already, with what the machine can do beside them. */
+async function* measureApis(sweep: Sweep): AsyncGenerator<Figure> {
+  const apis = options.api.map((address, index): Api => ({ address, pid: Number(options.pid[index]) }))
+  yield* measureLimits(sweep.limits)
+  yield* sweepApis(sweep, apis)
+  const [first] = apis
+  if (first === undefined || Number.isNaN(first.pid)) return
+  await using target = connect(first.address, first.pid)
+  yield* await fillingFigures(target, plan.loading)
+}
+
+async function* measureGuardedAll(sweep: Sweep): AsyncGenerator<Figure> {
+  yield* sweepEmbedded(sweep)
+  yield* sweepDaemons(sweep)
+}
+
+/** Fails the process if a ratio fell. */
+async function guard(whole: Sweep): Promise<void> {
+  const baseline = await readBaseline()
+  const measure = (rows: readonly Row[]): AsyncIterable<Figure> => measureGuarded(rows, baseline, GUARD_ROUNDS)
+  const figures = await print(measureGuardedAll({ ...whole, hasLatencies: false, idleThreads: 0, measure }))
+  if (options['write-baseline']) return writeBaseline(figures)
+  const fallen = complaints(figures, baseline)
+  for (const complaint of fallen) console.error(complaint)
+  if (fallen.length > 0) process.exitCode = 1
+}
+
+/** Each line as soon as it is known; JSON in the end. */
+async function print(figures: AsyncIterable<Figure>): Promise<Figure[]> {
+  const all: Figure[] = []
+  if (!options.json) console.log(headOf(reportOf(all)))
+  for await (const figure of figures) {
+    all.push(figure)
+    if (!options.json) console.log(lineOf(figure))
   }
-  for (const documents of plan.opening) figures.push(...(await measureOpening(directory, documents)))
-  figures.push(...(await measureDaemons(scale, limits, plan)))
-  return figures
-}
-
-async function measureDaemons(
-  scale: Scale,
-  limits: Awaited<ReturnType<typeof measureLimits>>,
-  { loaded, idleThreads }: typeof FULL,
-): Promise<Figure[]> {
-  await using first = await startDaemon()
-  await using second = await startDaemon()
-  await using from = connect(first.grpcAddress, first.pid)
-  await using to = connect(second.grpcAddress, second.pid)
-  const empty = await residentMib(second.pid)
-  const calls = { create: limits.call, createMany: limits.callMany }
-  const figures = (await measure(from, scale, calls)).figures
-  figures.push(...(await measureReplication(from, to, { scale, limit: limits.receive })))
-  if (idleThreads > 0) figures.push(await idleCpu(from, to, idleThreads))
-  await using third = await startDaemon()
-  await using load = connect(third.grpcAddress, third.pid)
-  await batches(await load.newDatabase(), loaded)
-  const idle = await residentMib(third.pid)
-  figures.push(
-    { work: 'daemon: start, to its banner', value: third.readyMs, unit: 'ms' },
-    { work: 'daemon: memory when empty', value: empty, unit: 'MiB' },
-    {
-      work: `daemon: memory more with ${loaded.toLocaleString('en')} documents, idle`,
-      value: idle - empty,
-      unit: 'MiB',
-    },
-  )
-  return figures
-}
-
-/** A daemon that runs already, with what the machine can do beside it. */
-async function measureDaemon(
-  directory: string,
-  { scale, api, pid }: { scale: Scale; api: string; pid: number },
-): Promise<Figure[]> {
-  const limits = await measureLimits(directory, scale.writes)
-  await using target = connect(api, pid)
-  const { figures } = await measure(target, scale, { create: limits.call, createMany: limits.callMany })
-  if (Number.isNaN(pid)) return [...limits.figures, ...figures]
-  return [
-    ...limits.figures,
-    ...figures,
-    { work: 'daemon: memory after all that', value: await residentMib(pid), unit: 'MiB' },
-  ]
+  if (options.json) console.log(JSON.stringify(reportOf(all), undefined, 2))
+  return all
 }
 
 await main()

@@ -5,6 +5,8 @@ export const SCHEMA: string = JSON.stringify({
 
 export const COLLECTION = 'Person'
 
+export const DOCUMENT_BYTES = 305
+
 /** Path of the indexed member. It has 100 different values, evenly spread. */
 export const INDEX_PATH = 'age'
 export const AGES = 100

@@ -1,6 +1,8 @@
 import { cpus } from 'node:os'
 import type { Figure } from './measure.ts'
 
+const WORK_COLUMNS = 64
+
 export interface Report {
   readonly node: string
   readonly cpu: string
@@ -13,14 +15,17 @@ export function reportOf(figures: readonly Figure[]): Report {
   return { node: process.versions.node, cpu: cpu?.model ?? 'unknown', cores: cpus().length, figures }
 }
 
-/** A table: work, figure, share of the limit that binds it. */
-export function tableOf({ figures, ...machine }: Report): string {
-  const width = Math.max(...figures.map(({ work }) => work.length))
-  const lines = figures.map(({ work, value, unit, ofLimit }) => {
-    const share = ofLimit === undefined ? '' : `  ${ofLimit.ratio.toFixed(2)} of ${ofLimit.limit}`
-    return `${work.padEnd(width)}  ${numberOf(value).padStart(10)} ${unit.padEnd(5)}${share}`.trimEnd()
-  })
-  return [`Node ${machine.node}, ${machine.cores} cores, ${machine.cpu}`, '', ...lines].join('\n')
+export function headOf({ node, cpu, cores }: Report): string {
+  return `Node ${node}, ${cores} cores, ${cpu}\n${''.padEnd(WORK_COLUMNS + 18)}time   CPU`
+}
+
+/** Work, figure, share of the limit that binds it: in time, and in CPU time. */
+export function lineOf({ work, value, unit, ofLimit }: Figure): string {
+  const line = `${work.padEnd(WORK_COLUMNS)} ${numberOf(value).padStart(10)} ${unit.padEnd(5)}`
+  if (ofLimit === undefined) return line.trimEnd()
+  const { limit, ratio, cpuRatio } = ofLimit
+  const shares = `${ratio.toFixed(2).padStart(5)} ${cpuRatio.toFixed(2).padStart(5)}`
+  return `${line} ${shares}  of ${numberOf(ofLimit.value)} ${limit}`
 }
 
 function numberOf(value: number): string {

@@ -1,6 +1,6 @@
 /** A gRPC server that does nothing but answer: what a daemon in another process could reach at best. */
 import { Server, ServerCredentials, type ServerDuplexStream, type ServerUnaryCall } from '@grpc/grpc-js'
-import { ECHO_STREAM, ECHO_UNARY } from './echo.ts'
+import { ECHO_BYTES, ECHO_STREAM, ECHO_UNARY } from './echo.ts'
 
 type Reply = (error: null, reply: Buffer) => void
 
@@ -15,10 +15,12 @@ const server = new Server()
 server.addService(
   {
     unary: { path: ECHO_UNARY, requestStream: false, responseStream: false, ...codecs },
+    bytes: { path: ECHO_BYTES, requestStream: false, responseStream: false, ...codecs },
     stream: { path: ECHO_STREAM, requestStream: true, responseStream: true, ...codecs },
   },
   {
     unary: (call: ServerUnaryCall<Buffer, Buffer>, reply: Reply) => reply(null, call.request),
+    bytes: (call: ServerUnaryCall<Buffer, Buffer>, reply: Reply) => reply(null, Buffer.alloc(Number(call.request))),
     stream: (call: ServerDuplexStream<Buffer, Buffer>) => {
       call.on('data', (message: Buffer) => {
         if (!call.write(message)) call.pause()
