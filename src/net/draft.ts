@@ -4,6 +4,7 @@ import type { RecordBlocks } from '../core/record.ts'
 import type { Batch, Change, Commit, HeadMove } from '../store/commit.ts'
 import type { Committer } from '../store/committer.ts'
 import type { Operation, ReadView } from '../store/ordered-store.ts'
+import { RememberingView } from '../store/remembering-view.ts'
 import { recordBytes } from './append.ts'
 import type { ChainKey } from './chain-key.ts'
 import {
@@ -28,6 +29,7 @@ interface NewRecord {
 
 /** Collects what becomes one atomic batch of a thread: rows, records, and the thread's next state. */
 export class ThreadDraft {
+  /** What is stored or waits to be stored before this draft. */
   readonly view: ReadView
   state: ThreadState
   readonly #committer: Committer
@@ -49,7 +51,7 @@ export class ThreadDraft {
     this.state = state
     this.#committer = committer
     this.#generation = committer.generation
-    this.view = committer.view(state.number)
+    this.view = new RememberingView(committer.view(state.number))
   }
 
   log(id: ChainKey): LogState {
