@@ -23,6 +23,10 @@ export interface KeyRange {
   reverse?: boolean
   /** At most this many entries. Default: no limit. */
   limit?: number
+  /** Values are not read: they may be empty. Default false. */
+  keysOnly?: boolean
+  /** Entries fetched at first, where so many may do; more follow at once. Default: as many as are fetched at once. */
+  first?: number
 }
 
 export type Operation =

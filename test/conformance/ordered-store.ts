@@ -89,6 +89,17 @@ export function testOrderedStore(name: string, open: () => Promise<OrderedStore>
       expect(await scan(store, range('a', 'z', { limit: 0 }))).toEqual([])
     })
 
+    it('scans keys alone, and begins with few entries, without another order or end', async () => {
+      const keys = Array.from({ length: 700 }, (_, i) => `k${String(i).padStart(4, '0')}`)
+      await write(...keys.map((key) => put(key, 'v')))
+      for (const rest of [{ keysOnly: true }, { first: 3 }, { keysOnly: true, first: 1, reverse: true }]) {
+        const found: string[] = []
+        for await (const [key] of store.entries(range('k', 'l', rest))) found.push(Buffer.from(key).toString())
+        expect(found).toEqual(rest.reverse === true ? keys.toReversed() : keys)
+      }
+      expect(await scan(store, range('k', 'l', { first: 2, limit: 3 }))).toHaveLength(3)
+    })
+
     it('orders keys bytewise, whatever order they came in', async () => {
       const keys = fc.uniqueArray(fc.uint8Array({ minLength: 1, maxLength: 6 }), { selector: (key) => key.join() })
       await fc.assert(
