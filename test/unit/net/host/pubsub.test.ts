@@ -67,8 +67,15 @@ describe('topics', () => {
     }
     await expect.poll(() => a.pubsub.subscribers(TOPIC), PATIENCE).toEqual([b.host.id])
     await expect.poll(() => b.pubsub.subscribers(TOPIC), PATIENCE).toEqual([c.host.id])
-    for (const first of [0, 1, 2]) await a.pubsub.publish(TOPIC, Uint8Array.of(first))
-    await expect.poll(() => passedOn.map(({ data }) => data[0]), PATIENCE).toEqual([2])
+    for (const first of [0, 1]) await a.pubsub.publish(TOPIC, Uint8Array.of(first))
+    // Topics promise no delivery: one of several accepted messages arrives.
+    let count = 0
+    const publishAnother = async (): Promise<number> => {
+      await a.pubsub.publish(TOPIC, Uint8Array.of(2, count++))
+      return passedOn.length
+    }
+    await expect.poll(publishAnother, PATIENCE).toBeGreaterThan(0)
+    expect(new Set(passedOn.map(({ data }) => data[0]))).toEqual(new Set([2]))
   })
 
   it('take no message that is too large', async () => {
