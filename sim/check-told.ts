@@ -1,35 +1,55 @@
 import { cidOf } from '../src/core/cbor.ts'
-import { decodeRecordRow, readRecordKey } from '../src/net/rows.ts'
-import { Threads } from '../src/net/threads.ts'
-import { rowRange } from '../src/store/key-codec.ts'
+import { decodeLogRow, decodeRecordRow, readRecordKey } from '../src/net/rows.ts'
+import { parseKey, rowRange } from '../src/store/key-codec.ts'
 import type { Operation } from '../src/store/ordered-store.ts'
 import type { SimHost } from './host.ts'
 import { fail, type World } from './world.ts'
 
-/** What a host lost when it crashed was told to nobody: no other host has a record that it wrote then. */
-export async function checkTold(world: World, host: SimHost, lost: readonly Operation[]): Promise<void> {
-  const own = await ownLogNumbers(host)
+/** A record that its author lost before it was synced. */
+export interface LostRecord {
+  readonly author: SimHost
+  readonly counter: number
+  /** In the CID of the record. */
+  readonly digest: Uint8Array
+}
+
+/** Notes what a host lost when it crashed. It may not have told anybody: no other host has a record that it wrote then. */
+export async function checkTold(world: World, author: SimHost, lost: readonly Operation[]): Promise<void> {
+  const own = await ownLogNumbers(author, lost)
   for (const operation of lost) {
     if (operation.type !== 'put' || operation.key[0] !== 'r'.charCodeAt(0)) continue
     const { thread, log, counter } = readRecordKey(operation.key)
     if (!own.has(`${thread}/${log}`)) continue
     const { digest } = cidOf(decodeRecordRow(operation.value).recordNode).multihash
-    for (const other of world.hosts) {
-      if (other === host || !(await holds(other, digest))) continue
-      fail(world, `${other.name} has record ${counter} of ${host.name}, which lost it before it was synced`)
+    world.lost.push({ author, counter, digest })
+  }
+  await checkLost(world)
+}
+
+/** What was lost before it was synced is nowhere. */
+export async function checkLost(world: World): Promise<void> {
+  for (const { author, counter, digest } of world.lost) {
+    for (const host of world.hosts) {
+      if (!(await holds(host, digest))) continue
+      fail(world, `${host.name} has record ${counter} of ${author.name}, which lost it before it was synced`)
     }
   }
 }
 
-/** The logs a host writes, by the numbers in their rows. */
-async function ownLogNumbers(host: SimHost): Promise<ReadonlySet<string>> {
-  const threads = new Threads(await host.disk.read())
-  await threads.load()
-  const own = threads.all().flatMap(({ number, stored }) => {
-    const logs = [...stored.logs.values()].filter(({ privateKey }) => privateKey !== undefined)
-    return logs.map((log) => `${number}/${log.number}`)
-  })
-  return new Set(own)
+/** The logs a host writes, by the numbers in their rows; also those whose rows are lost. */
+async function ownLogNumbers(host: SimHost, lost: readonly Operation[]): Promise<ReadonlySet<string>> {
+  const disk = await host.disk.read()
+  const own = new Set<string>()
+  const note = (key: Uint8Array, row: Uint8Array): void => {
+    const parts = parseKey(key)
+    const [thread, log] = [parts.number(), parts.number()]
+    if (decodeLogRow(log, row).privateKey !== undefined) own.add(`${thread}/${log}`)
+  }
+  for await (const [key, row] of disk.entries(rowRange('l'))) note(key, row)
+  for (const operation of lost) {
+    if (operation.type === 'put' && operation.key[0] === 'l'.charCodeAt(0)) note(operation.key, operation.value)
+  }
+  return own
 }
 
 async function holds(host: SimHost, digest: Uint8Array): Promise<boolean> {

@@ -4,6 +4,7 @@ import { peerIdToBytes } from '../src/core/peer-id.ts'
 import { baseOf } from '../src/net/chains.ts'
 import { oracle, type PlainEvent, type PlainRecord, type PlainState } from '../test/support/fold-oracle.ts'
 import { checkDerived } from './check-derived.ts'
+import { checkLost } from './check-told.ts'
 import { type Held, leftOvers, readHeld, recordName } from './held.ts'
 import type { SimHost } from './host.ts'
 import { plainJudge } from './judge.ts'
@@ -56,6 +57,7 @@ export async function checkAll(world: World, work: Work): Promise<void> {
     checkWrites(world, writes, held)
     await checkThread(world, thread, held)
   }
+  await checkLost(world)
   for (const host of world.hosts) {
     const left = await leftOvers(host)
     if (left !== undefined) fail(world, `${host.name} has ${left}`)

@@ -9,6 +9,7 @@ const FEATURES = {
   linger: (plan: Plan): Plan => ({ ...plan, weather: { ...plan.weather, linger: 0 } }),
   'write-failures': (plan: Plan): Plan => ({ ...plan, writeFailures: 0 }),
   'write-crashes': (plan: Plan): Plan => ({ ...plan, writeCrashes: 0 }),
+  'power-cuts': (plan: Plan): Plan => ({ ...plan, powerCuts: 0 }),
   sandbox: (plan: Plan): Plan => ({ ...plan, sandboxDown: 0 }),
   engine: (plan: Plan): Plan => ({ ...plan, judgesInEngine: false }),
   gossip: (plan: Plan): Plan => withHosts(plan, (host) => ({ ...host, gossips: false })),

@@ -44,6 +44,11 @@ export class SimDisk {
     return this.#writes.length
   }
 
+  /** Whether a power loss could take something away that readers see. */
+  get isUnsynced(): boolean {
+    return this.#writes.at(-1)?.synced === false
+  }
+
   /** Goes up with everything that changes what is stored. */
   get changes(): number {
     return this.#changes
@@ -86,8 +91,9 @@ export class SimDisk {
     const { random, fault } = this.#components
     const synced = this.#writes.findLastIndex((write) => write.synced) + 1
     const arrived = this.#underWay === undefined ? this.#writes : [...this.#writes, this.#underWay]
-    let kept =
-      kind === 'process' ? random.between(this.#writes.length, arrived.length) : random.between(synced, arrived.length)
+    // Often none of what is not synced is there.
+    const sure = kind === 'process' ? this.#writes.length : synced
+    let kept = kind === 'power' && random.chance(0.5) ? sure : random.between(sure, arrived.length)
     if (fault === 'lost-sync' && kind === 'power') kept = Math.max(0, kept - random.between(0, 2))
     const cut = arrived[kept]
     this.#writes = arrived.slice(0, kept).map((write) => ({ ...write, synced: true }))

@@ -23,6 +23,7 @@ export type MutantName =
   | 'unique-in-batch'
   | 'early-answer'
   | 'early-announcement'
+  | 'peers-told-early'
   | 'never-synced'
   | 'cursor-alone'
   | 'never-admitted'
@@ -100,6 +101,12 @@ export const MUTANTS: Readonly<Record<MutantName, Mutant>> = {
     file: 'store/committer.ts',
     text: 'if (synced) this.#announce()\n',
     becomes: 'this.#announce()\n    if (synced) this.#cancelSync?.()\n',
+  },
+  /** Peers are shown, and get, records that are stored here and not synced yet. */
+  'peers-told-early': {
+    file: 'net/thread-entry.ts',
+    text: 'if (stored === synced) return stored\n',
+    becomes: 'if (stored !== undefined) return stored\n',
   },
   /** With relaxed durability nothing is ever synced. */
   'never-synced': {

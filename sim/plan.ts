@@ -50,6 +50,8 @@ export interface Plan {
   /** Probability of each write to the disk that it fails, of each that the host crashes there. */
   readonly writeFailures: number
   readonly writeCrashes: number
+  /** Probability that the power of a host goes soon after it has acknowledged a write before it was synced. */
+  readonly powerCuts: number
   readonly sandboxDown: number
   readonly weather: Weather
   /** Validators run in QuickJS, as they do in a daemon, instead of as functions of the simulation. */
@@ -72,16 +74,17 @@ export function makePlan(random: SeededRandom): Plan {
   const threads = Array.from({ length: random.between(1, 3) }, (_, index) => makeThread(index + 1, random))
   const hosts = Array.from({ length: count }, (_, index): PlannedHost => {
     const isLast = index === count - 1
+    const durability = random.chance(0.35) ? 'relaxed' : 'full'
     return {
       name: 'ABCDEFG'[index] ?? '',
       key: generateKey(random.bytes),
       guest: generateKey(random.bytes),
-      durability: random.chance(0.35) ? 'relaxed' : 'full',
+      durability,
       skewMs: skew(random),
       isRelay: hasRelay && index === 1,
       gossips: gossips && random.chance(0.8),
       startMs: isLast && random.chance(0.5) ? random.between(troubleMs / 2, troubleMs) : index * random.between(0, 500),
-      syncMs: random.chance(0.4) ? 800 : 15,
+      syncMs: syncMs(random, durability),
       pullIntervalMs: pullsOften ? 1_000 : 10_000,
       pullRecords: random.pick([2, 20, 10_000]),
       registersLate: random.chance(0.2) ? ['Pears', 'Plums'] : [],
@@ -94,12 +97,19 @@ export function makePlan(random: SeededRandom): Plan {
     troubleMs,
     writeFailures: !isCalm && random.chance(0.25) ? 0.01 : 0,
     writeCrashes: !isCalm && random.chance(0.5) ? random.pick([0.005, 0.01, 0.04]) : 0,
+    powerCuts: !isCalm && random.chance(0.5) ? 0.4 : 0,
     sandboxDown: random.chance(0.2) ? 0.1 : 0,
     weather: isCalm
       ? { drop: 0, duplicate: 0, linger: 0 }
       : { drop: random.unit() * 0.2, duplicate: random.unit() * 0.2, linger: random.unit() * 0.1 },
     judgesInEngine: random.chance(0.2),
   }
+}
+
+/** The longer a write that was answered is not synced, the more may happen before it is. */
+function syncMs(random: SeededRandom, durability: Durability): number {
+  if (durability === 'full') return random.chance(0.4) ? 800 : 15
+  return random.pick([15, 800, 6_000])
 }
 
 /** Most clocks are off by seconds, some by more than what hosts tolerate. */

@@ -54,7 +54,7 @@ export async function run(
   const whole = cutPlan(makePlan(random.fork('plan')), cut)
   const plan = forks ? whole : withoutForks(whole)
   const judging = { fault, engine: plan.judgesInEngine ? engine : undefined }
-  const world: World = { plan, random, scheduler, network, hosts, ...judging, trouble: true, failures: [] }
+  const world: World = { plan, random, scheduler, network, hosts, ...judging, trouble: true, lost: [], failures: [] }
   for (const planned of plan.hosts) hosts.push(new SimHost(planned, world))
   const work = new Work(world)
   network.onFailure = (error) => fail(world, `a call of a peer fails: ${String((error as Error).stack)}`)
@@ -83,7 +83,7 @@ async function untilEqual(world: World, work: Work): Promise<boolean> {
     difference = reasonToWait(world, work) ?? (await differenceOf(world))
     if (difference !== undefined) continue
     // What is not synced yet is told to nobody.
-    await advance(world, LOOK_MS)
+    await advance(world, LOOK_MS + Math.max(...world.hosts.map(({ planned }) => planned.syncMs)))
     return world.failures.length === 0
   }
   fail(world, `the hosts do not agree: ${difference}`)

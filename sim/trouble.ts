@@ -1,4 +1,6 @@
+import type { ThreadId } from '../src/core/thread-id.ts'
 import type { SimHost } from './host.ts'
+import type { SeededRandom } from './random.ts'
 import { ending, type Ending, type Step } from './steps.ts'
 import { FAIR } from './network.ts'
 import type { Work } from './work.ts'
@@ -19,16 +21,30 @@ export function scheduleSteps(world: World, work: Work): void {
       endHost(world, host, { how: ending(random), backMs: random.between(50, 20_000), delayMs })
     }
   }
-  const random = world.random.fork('crashes after writes')
-  work.onAcknowledged = (host) => {
-    // Where something can be lost, crashes tell most.
-    const { durability, syncMs } = host.planned
-    if (!world.trouble || durability === 'full' || !random.chance(2 * plan.writeCrashes)) return
-    endHost(world, host, { how: 'power', backMs: random.between(50, 20_000), delayMs: random.between(0, syncMs + 50) })
+  const random = world.random.fork('power cuts')
+  work.onAcknowledged = (host, thread) => {
+    // Where something can be lost, power losses tell most; above all if a peer asked for it just before.
+    if (!world.trouble || !host.disk.isUnsynced || !random.chance(plan.powerCuts)) return
+    const isAsked = random.chance(0.7)
+    if (isAsked) pullFrom(world, host, { thread, random })
+    const delayMs = isAsked ? random.between(100, 600) : random.between(0, host.planned.syncMs + 50)
+    endHost(world, host, { how: 'power', backMs: random.between(50, 20_000), delayMs })
   }
   for (const step of plan.steps) {
     scheduler.after(step.atMs, `step ${step.number}`, () => take(world, work, step))
   }
+}
+
+/** The user of another host wants to have what is new in a thread. */
+function pullFrom(
+  { hosts, scheduler }: World,
+  asked: SimHost,
+  { thread, random }: { thread: ThreadId; random: SeededRandom },
+): void {
+  const others = hosts.filter((host) => host !== asked && host.running?.net.listThreads().includes(thread) === true)
+  if (others.length === 0) return
+  const { name, running } = random.pick(others)
+  running?.net.pullThread(thread).catch((error: unknown) => scheduler.tell(`${name}  cannot pull: ${String(error)}`))
 }
 
 function take(world: World, work: Work, step: Step): void {

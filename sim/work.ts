@@ -38,14 +38,14 @@ const REFUSALS: readonly ErrorCode[] = [
   'CLOSED',
 ]
 
-/** With relaxed durability, an acknowledged write is on disk after this time at the latest, on a disk that is slow. */
-const RELAXED_MS = 3_000
+/** With relaxed durability, the sync of an acknowledged write begins within this time. */
+const RELAXED_MS = 100
 
 /** The clients of all hosts, and what they heard. */
 export class Work {
   readonly writes: Write[] = []
   /** Called when a write is acknowledged. */
-  onAcknowledged: (host: SimHost) => void = () => {}
+  onAcknowledged: (host: SimHost, thread: ThreadId) => void = () => {}
   readonly #world: World
 
   constructor(world: World) {
@@ -104,7 +104,7 @@ export class Work {
       write.outcome = isWritten ? 'acknowledged' : 'refused'
       write.written = host.disk.length
       write.atMs = scheduler.nowMs
-      if (isWritten) this.onAcknowledged(host)
+      if (isWritten) this.onAcknowledged(host, thread.id)
       if (isWritten) await this.#noteHeads(running, write)
       const answer = isWritten ? 'acknowledged' : 'given up'
       scheduler.tell(`${host.name}  write ${mark} (${client.told}) is ${answer}`)
@@ -145,7 +145,7 @@ export class Work {
       if (write.host !== host) continue
       if (write.outcome === 'pending') write.outcome = 'unknown'
       const mayBeLost = isLossy && write.written > kept
-      const isRecent = scheduler.nowMs - write.atMs < RELAXED_MS
+      const isRecent = scheduler.nowMs - write.atMs < RELAXED_MS + host.planned.syncMs
       if (write.outcome === 'acknowledged' && mayBeLost && isRecent) unsure(write)
     }
   }

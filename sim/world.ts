@@ -1,5 +1,6 @@
 import { hasCode } from '../src/core/errors.ts'
 import type { Logger } from '../src/core/logger.ts'
+import type { LostRecord } from './check-told.ts'
 import type { Fault } from './faults.ts'
 import type { SimHost } from './host.ts'
 import type { EngineJudge } from './judge.ts'
@@ -20,6 +21,8 @@ export interface World {
   readonly engine: EngineJudge | undefined
   /** Ends when the network heals. */
   trouble: boolean
+  /** Records that a power loss took before they were synced. */
+  readonly lost: LostRecord[]
   readonly failures: string[]
 }
 
