@@ -17,11 +17,11 @@ export interface Decisions {
 export interface SkippedRecord {
   readonly log: LogId
   readonly counter: number
-  /** SHA-256 digest in the CID of the event block: it tells records of a fork apart. */
-  readonly event: Uint8Array
+  /** SHA-256 digest in the CID of the record: it tells records of a fork apart, as positions do. */
+  readonly record: Uint8Array
 }
 
-type Place = Pick<ThreadRecord, 'logId' | 'counter' | 'eventCid'>
+type Place = Pick<ThreadRecord, 'logId' | 'counter' | 'cid'>
 
 const NONE: Decisions = { admitted: [], skipped: [] }
 /** All of them are looked at for every record that is folded. */
@@ -31,10 +31,10 @@ export function isAdmitted(decisions: Decisions | undefined, { logId, counter }:
   return decisions?.admitted.some((each) => each.log === logId && counter <= each.counter) ?? false
 }
 
-export function isSkipped(decisions: Decisions | undefined, { logId, counter, eventCid }: Place): boolean {
-  const { digest } = eventCid.multihash
+export function isSkipped(decisions: Decisions | undefined, { logId, counter, cid }: Place): boolean {
+  const { digest } = cid.multihash
   const skipped = decisions?.skipped ?? []
-  return skipped.some((each) => each.log === logId && each.counter === counter && equalBytes(each.event, digest))
+  return skipped.some((each) => each.log === logId && each.counter === counter && equalBytes(each.record, digest))
 }
 
 export function withAdmitted(decisions: Decisions = NONE, log: LogId, counter: number): Decisions {
@@ -48,10 +48,10 @@ export function withoutAdmitted(decisions: Decisions, log: LogId): Decisions {
 }
 
 /** Throws TOO_LARGE. */
-export function withSkipped(decisions: Decisions = NONE, { logId, counter, eventCid }: Place): Decisions {
+export function withSkipped(decisions: Decisions = NONE, { logId, counter, cid }: Place): Decisions {
   if (decisions.skipped.length >= MAX_SKIPPED) {
     throw new ThreadsError('TOO_LARGE', `${MAX_SKIPPED} records of this database were passed over already`)
   }
-  const skipped = { log: logId, counter, event: eventCid.multihash.digest }
+  const skipped = { log: logId, counter, record: cid.multihash.digest }
   return { ...decisions, skipped: [...decisions.skipped, skipped] }
 }
