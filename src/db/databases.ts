@@ -9,6 +9,7 @@ import { defineDatabase } from './configure.ts'
 import { ThreadDatabase } from './database.ts'
 import { readDefinition } from './definition.ts'
 import type { CallOptions, Databases, JoinDbOptions, NewDbOptions } from './index.ts'
+import { Openings } from './openings.ts'
 import { type DbOptions, type ResolvedDbOptions, resolveDbOptions } from './options.ts'
 import { databaseRebuilds } from './rebuild.ts'
 import { createSandbox, type Sandbox } from './sandbox/index.ts'
@@ -28,13 +29,16 @@ const TAKE_UP_DELAY_MS = 500
 /** The same after a rebuild that failed: the sandbox may be down. */
 const RETRY_DELAY_MS = 5_000
 
-/** Opens the databases of a host. One that cannot be opened is logged and left out; the others serve. */
+/**
+ * Makes the databases of a host known. That takes no longer for long histories: each is opened when it is asked for, or a
+ * little later. One that cannot be opened is logged and left out; the others serve.
+ */
 export async function createDb(components: DbComponents, options: DbOptions = {}): Promise<Databases> {
   const resolved = resolveDbOptions(options)
   const logger = components.logger.child('db')
   const { sandbox = createSandbox({ logger, clock: components.clock }) } = components
   const databases = new HostDatabases({ ...components, logger, sandbox }, resolved)
-  await databases.open()
+  databases.open()
   return databases
 }
 
@@ -48,6 +52,7 @@ class HostDatabases implements Databases {
   readonly #databases = new Map<ThreadId, ThreadDatabase>()
   /** Being created or joined. */
   readonly #starting = new Set<ThreadId>()
+  readonly #openings: Openings
   readonly #stopListening: () => void
   #cancelTakeUp: (() => void) | undefined
   /** Work on databases that were not left as they should be, one at a time: the others keep most of the machine. */
@@ -57,11 +62,12 @@ class HostDatabases implements Databases {
   constructor(components: HostDatabasesComponents, options: ResolvedDbOptions) {
     this.#components = components
     this.#options = options
+    this.#openings = new Openings(components.clock)
     this.#stopListening = components.store.onReset(() => this.#reset())
   }
 
-  async open(): Promise<void> {
-    for (const { id } of this.#components.net.ownedThreads()) await this.#attachOwned(id)
+  open(): void {
+    for (const { id, appData } of this.#components.net.ownedThreads()) this.#take(id, appData)
   }
 
   create(id: ThreadId, options: NewDbOptions = {}): Promise<ThreadDatabase> {
@@ -78,6 +84,12 @@ class HostDatabases implements Databases {
   }
 
   async get(id: ThreadId, options: CallOptions = {}): Promise<ThreadDatabase> {
+    const opening = this.#openings.wait(id, options)
+    if (opening !== undefined) await opening
+    return this.#find(id, options)
+  }
+
+  async #find(id: ThreadId, options: CallOptions): Promise<ThreadDatabase> {
     const database = this.#databases.get(id)
     if (database !== undefined) return database
     // Says that there is no such thread, if so.
@@ -90,7 +102,7 @@ class HostDatabases implements Databases {
   }
 
   async delete(id: ThreadId, options: CallOptions = {}): Promise<void> {
-    const database = await this.get(id, options)
+    const database = await this.#find(id, options)
     if (!this.#databases.delete(id)) throw dbNotFound()
     database.close(dbNotFound())
     try {
@@ -107,6 +119,7 @@ class HostDatabases implements Databases {
     this.#closed = true
     this.#stopListening()
     this.#cancelTakeUp?.()
+    this.#openings.stop()
     for (const database of this.#databases.values()) database.close(closed())
     this.#databases.clear()
     await this.#tidying
@@ -127,7 +140,7 @@ class HostDatabases implements Databases {
     const isNew = !net.listThreads().includes(id)
     try {
       await addThread({ ...threadOptions(options), appData })
-      return await this.#attach(id)
+      return await this.#serve(id)
     } catch (error) {
       if (this.#isOwned(id)) await this.#undo(id, isNew)
       throw error
@@ -158,33 +171,54 @@ class HostDatabases implements Databases {
     }
   }
 
-  async #attach(id: ThreadId): Promise<ThreadDatabase> {
-    const { store, ...shared } = this.#components
-    let built: ThreadDatabase | undefined
+  /** The database of a thread that was just made. Throws if it cannot be served. */
+  async #serve(id: ThreadId): Promise<ThreadDatabase> {
+    const database = this.#attach(id)
     try {
-      const database = await shared.net.attach(id, (thread) => {
-        built = new ThreadDatabase({ ...shared, thread, storeId: store.id, reads: store.reads, options: this.#options })
-        return built
-      })
-      if (database.needsRebuild) database.refuse(databaseRebuilds())
-      else await complete(database)
+      await open(database)
       if (this.#closed) throw closed()
       this.#databases.set(id, database)
       return database
     } catch (error) {
-      built?.thread.detach()
+      database.thread.detach()
       throw error
     }
   }
 
-  async #attachOwned(id: ThreadId): Promise<void> {
-    const { net, logger } = this.#components
+  /** Owns a thread from now on, without a look at its records. */
+  #attach(id: ThreadId): ThreadDatabase {
+    const { store, ...shared } = this.#components
+    const database = shared.net.attach(id, (thread) => {
+      return new ThreadDatabase({ ...shared, thread, storeId: store.id, reads: store.reads, options: this.#options })
+    })
+    if (database.needsRebuild) database.refuse(databaseRebuilds())
+    return database
+  }
+
+  /** Serves a database that is stored, as it is; it is opened soon. */
+  #take(id: ThreadId, appData: unknown): void {
     try {
-      const owned = net.ownedThreads().find((thread) => thread.id === id)
-      if (readDefinition(owned?.appData) !== undefined) this.#tidySoon(await this.#attach(id))
+      if (readDefinition(appData) === undefined) return
+      const database = this.#attach(id)
+      this.#databases.set(id, database)
+      this.#openings.add(id, () => this.#open(database))
     } catch (error) {
-      logger.error({ thread: id, error }, 'a database cannot be opened; it is not served')
+      this.#components.logger.error({ thread: id, error }, 'a database cannot be opened; it is not served')
     }
+  }
+
+  async #open(database: ThreadDatabase): Promise<void> {
+    const isHere = (): boolean => this.#databases.get(database.id) === database
+    if (!isHere()) return
+    try {
+      await open(database)
+    } catch (error) {
+      if (!isHere()) return
+      const { logger } = this.#components
+      logger.warn({ thread: database.id, error }, 'a database could not be opened to the end; that is tried again')
+      this.#takeUpLater(RETRY_DELAY_MS)
+    }
+    this.#tidySoon(database)
   }
 
   #tidySoon(database: ThreadDatabase): void {
@@ -222,16 +256,16 @@ class HostDatabases implements Databases {
   /** After a failed write nobody knows what is stored: databases come, go and finish what was cut off. */
   async #takeUp(): Promise<void> {
     const { net, logger } = this.#components
-    const owned = new Set(net.ownedThreads().map(({ id }) => id))
+    const owned = new Map(net.ownedThreads().map(({ id, appData }) => [id, appData]))
     for (const database of this.#databases.values()) {
       if (owned.has(database.id)) continue
       this.#databases.delete(database.id)
       database.close(dbNotFound())
     }
-    for (const id of owned) {
+    for (const [id, appData] of owned) {
       if (this.#closed) return
       const database = this.#databases.get(id)
-      if (database === undefined && !this.#starting.has(id)) await this.#attachOwned(id)
+      if (database === undefined && !this.#starting.has(id)) this.#take(id, appData)
       if (database?.needsRebuild === true) {
         this.#tidySoon(database)
         continue
@@ -242,6 +276,12 @@ class HostDatabases implements Databases {
       })
     }
   }
+}
+
+/** Folds what waits and finishes what was cut off. */
+async function open(database: ThreadDatabase): Promise<void> {
+  await database.thread.resume()
+  if (!database.needsRebuild) await complete(database)
 }
 
 /** A damaged database is there all the same, and tells its callers. */

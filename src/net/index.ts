@@ -10,6 +10,7 @@ import type { ThreadId } from '../core/thread-id.ts'
 import type { ThreadKey } from '../core/thread-key.ts'
 import type { Journal } from '../store/journal.ts'
 import type { App, OwnedThread, ThreadRecord } from './app.ts'
+import type { BackupChain, BackupFrame } from './backup-frame.ts'
 import type { GossipStatus } from './replication/gossip.ts'
 import type { PeerStatus } from './replication/replication.ts'
 
@@ -17,6 +18,7 @@ export type { App, Cursor, Draft, FoldContext, FoldOutcome, OwnedThread, ThreadR
 export type { BranchPoint, RecordPlace, WaitingLog, WaitReason } from './app.ts'
 export type { ChainKey } from './chain-key.ts'
 export { createNet, type NetComponents } from './net.ts'
+export { BACKUP_FORMAT, type BackupChain, type BackupFrame } from './backup-frame.ts'
 export { mendLosses } from './repair.ts'
 export type { StoredThread } from './stored-thread.ts'
 export { type CheckedThread, type ThreadsCheck, verifyThreads } from './verify.ts'
@@ -71,6 +73,13 @@ export interface NewThreadOptions extends CallerOptions {
   appData?: unknown
 }
 
+export interface BackupOptions extends CallerOptions {
+  /** Default: all threads. */
+  thread?: ThreadId
+  /** Chains, with their heads, of an earlier backup of this store: what is in that is left out. */
+  known?: readonly BackupChain[]
+}
+
 export interface ForkedLog {
   readonly threadId: ThreadId
   readonly logId: LogId
@@ -116,8 +125,11 @@ export interface Net {
 
   /** Threads that keep data of an owner, in order of creation. */
   ownedThreads(): { id: ThreadId; appData: unknown }[]
-  /** Makes an owner of the thread. `build` gets the thread and answers what folds it; waiting records are folded next. */
-  attach<T extends App>(id: ThreadId, build: (thread: OwnedThread) => T): Promise<T>
+  /**
+   * Makes an owner of the thread. `build` gets the thread and answers what folds it. Records that come from now on are
+   * folded; those that wait are when the owner calls `resume`. Throws THREAD_NOT_FOUND, THREAD_IN_USE.
+   */
+  attach<T extends App>(id: ThreadId, build: (thread: OwnedThread) => T): T
   /** Addresses at which other hosts reach this one, without `/p2p`. */
   hostAddresses(): Address[]
   /** Connects to a peer now; useful to warm up a known address. Throws PEER_UNREACHABLE. */
@@ -131,6 +143,11 @@ export interface Net {
   forkedLogs(options?: CallerOptions & { thread?: ThreadId }): ForkedLog[]
   /** What went by gossip; absent if the host takes no part in it. */
   gossipStatus(options?: CallerOptions): GossipStatus | undefined
+  /**
+   * All that cannot be made again, as it is now, without private keys of logs. Nothing waits for whoever takes it; who
+   * takes nothing for 5 minutes gets CLOSED. Throws THREAD_NOT_FOUND, STORE_CORRUPT, and STORE_BUSY while two others go on.
+   */
+  backup(options?: BackupOptions): AsyncIterable<BackupFrame>
   /** Listens and starts replicating. */
   start(): Promise<void>
   /** Stops replicating, stores what is queued, closes the host. */

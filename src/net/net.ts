@@ -264,17 +264,11 @@ class HostNet implements Net {
     return owned.map((entry) => ({ id: entry.id, appData: entry.stored.appData }))
   }
 
-  async attach<T extends App>(id: ThreadId, build: (thread: OwnedThread) => T): Promise<T> {
+  attach<T extends App>(id: ThreadId, build: (thread: OwnedThread) => T): T {
     const entry = this.#threads.get(id)
     if (entry.app !== undefined) throw new ThreadsError('THREAD_IN_USE', 'thread is in use')
     const app = build(new ThreadOwner(entry, this.#owned))
     entry.app = app
-    try {
-      await this.#writer.resume(entry)
-    } catch (error) {
-      entry.app = undefined
-      throw error
-    }
     return app
   }
 

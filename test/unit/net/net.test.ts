@@ -5,7 +5,7 @@ import { encode } from '../../../src/core/cbor.ts'
 import { ThreadsError } from '../../../src/core/errors.ts'
 import { identityOf } from '../../../src/core/identity.ts'
 import { newThreadId } from '../../../src/core/thread-id.ts'
-import type { ThreadInfo } from '../../../src/net/index.ts'
+import type { OwnedThread, ThreadInfo } from '../../../src/net/index.ts'
 import { LogMaker, random } from '../../support/log-maker.ts'
 import { NotingApp } from '../../support/net-core.ts'
 import { hostAddress, joinAddress, NetLinks, type NetHost, openNetHost, ownRecords } from '../../support/net-host.ts'
@@ -226,8 +226,8 @@ describe('a replicator', () => {
 
 describe('a thread with an owner', () => {
   it('is written and deleted by its owner only', async () => {
-    let thread: Parameters<Parameters<typeof a.net.attach>[1]>[0] | undefined
-    await a.net.attach(info.id, (owned) => {
+    let thread: OwnedThread | undefined
+    a.net.attach(info.id, (owned) => {
       thread = owned
       return new NotingApp()
     })
@@ -235,15 +235,22 @@ describe('a thread with an owner', () => {
     const inUse = { code: 'THREAD_IN_USE' }
     await expect(a.net.createRecord(info.id, encode({}))).rejects.toMatchObject(inUse)
     await expect(a.net.deleteThread(info.id)).rejects.toMatchObject(inUse)
-    await expect(a.net.attach(info.id, () => new NotingApp())).rejects.toMatchObject(inUse)
+    expect(() => a.net.attach(info.id, () => new NotingApp())).toThrow(expect.objectContaining(inUse))
     await a.net.deleteThread(info.id, { owner: thread })
     await expect(a.net.getThread(info.id)).rejects.toMatchObject({ code: 'THREAD_NOT_FOUND' })
     await expect(thread.write(async () => {})).rejects.toMatchObject({ code: 'THREAD_NOT_FOUND' })
   })
 
-  it('folds what was written before it came', async () => {
+  it('folds what was written before it came, when it says so', async () => {
     for (let at = 0; at < 3; at++) await a.net.createRecord(info.id, encode({ at }))
-    const app = await a.net.attach(info.id, () => new NotingApp())
+    const app = new NotingApp()
+    let thread: OwnedThread | undefined
+    a.net.attach(info.id, (owned) => {
+      thread = owned
+      return app
+    })
+    expect(app.folded).toEqual([])
+    await thread?.resume()
     expect(app.folded.map(({ counter }) => counter)).toEqual([1, 2, 3])
   })
 })
@@ -307,7 +314,7 @@ describe('records', () => {
 describe('stopping', () => {
   it('leaves no timer behind', async () => {
     const timers = a.clock.pendingTimers
-    const app = await a.net.attach(info.id, () => new NotingApp())
+    const app = a.net.attach(info.id, () => new NotingApp())
     app.check = () => {
       throw new TypeError('a fault of the fold')
     }

@@ -47,11 +47,11 @@ async function heads({ net }: NetHost): Promise<unknown> {
   return threads.map(({ id, logs }) => [id, logs.map((log) => [log.id, log.head.counter, log.head.cid?.toString()])])
 }
 
-async function ownerOf(host: NetHost, { id }: ThreadInfo): Promise<OwnedThread> {
+function ownerOf(host: NetHost, { id }: ThreadInfo, app = new NotingApp()): OwnedThread {
   let owned: OwnedThread | undefined
-  await host.net.attach(id, (thread) => {
+  host.net.attach(id, (thread) => {
     owned = thread
-    return new NotingApp()
+    return app
   })
   if (owned === undefined) throw new Error('the thread was not handed over')
   return owned
@@ -104,7 +104,8 @@ describe('a failed write', () => {
   it('refuses one that began before it and ends after the store is open again', async () => {
     const [host, info] = await hostWithThread()
     await write(host, info, 2)
-    const owned = await ownerOf(host, info)
+    const owned = ownerOf(host, info)
+    await owned.resume()
     const reopened = Promise.withResolvers<void>()
     const begun = owned.write(async (draft) => {
       await draft.append({}, encode('begun before'))
@@ -126,7 +127,8 @@ describe('a failed write', () => {
     let begin: (() => void) | undefined
     const [host, info] = await hostWithThread({ onStore: (store) => store.onReset(() => begin?.()) })
     await write(host, info, 2)
-    const owned = await ownerOf(host, info)
+    const owned = ownerOf(host, info)
+    await owned.resume()
     const open = Promise.withResolvers<void>()
     let begun: Promise<unknown> | undefined
     begin = () => {
@@ -216,10 +218,12 @@ describe('a failed write', () => {
     await write(host, info, 3)
     const app = new NotingApp()
     host.faulty.failBatch(1, { stored: false })
-    await expect(host.net.attach(info.id, () => app)).rejects.toMatchObject({ code: 'STORE_FAILED' })
+    const thread = ownerOf(host, info, app)
+    await expect(thread.resume()).rejects.toMatchObject({ code: 'STORE_FAILED' })
+    thread.detach()
     await untilOpen(host)
     const again = new NotingApp()
-    await host.net.attach(info.id, () => again)
+    await ownerOf(host, info, again).resume()
     expect(again.folded.map(({ counter }) => counter)).toEqual([1, 2, 3])
     await host.stop()
   })
@@ -227,7 +231,7 @@ describe('a failed write', () => {
   it('does not end the waiting of logs', async () => {
     const [host, info] = await hostWithThread()
     const app = new NotingApp()
-    await host.net.attach(info.id, () => app)
+    host.net.attach(info.id, () => app)
     const log = new LogMaker(info.key)
     await host.net.createThread(info.id, { key: info.key, logKey: log.key.publicKey })
     app.check = () => {
