@@ -48,7 +48,7 @@ describe('opening databases', () => {
   it('is done at once for one that is asked for, and once', async () => {
     const ids = add(6)
     const [last = newId()] = ids.slice(-1)
-    const calls = [openings.wait(last), openings.wait(last)]
+    const calls = [openings.wait(last), openings.wait(last)].map(async (call) => call)
     expect(begun).toEqual([last])
     ends.get(last)?.()
     await Promise.all(calls)
