@@ -10,6 +10,7 @@ import { connect } from './api-target.ts'
 import { complaints, measureGuarded, readBaseline, writeBaseline } from './guard.ts'
 import { type Limits, openLimits } from './limits/limits.ts'
 import { type Figure, measureRow, type Row } from './measure.ts'
+import { measurePeers } from './peers/peers.ts'
 import { headOf, lineOf, reportOf } from './report.ts'
 import { growthFigures } from './rows/growth.ts'
 import { fillingFigures, loadedFigures } from './rows/loaded.ts'
@@ -30,7 +31,7 @@ const QUICK: typeof FULL = {
   idleThreads: 0,
 }
 const LARGE = 1_000_000
-const GUARD_ROUNDS = { rounds: 5, ms: 80 }
+const GUARD_ROUNDS = { rounds: 7, ms: 100 }
 
 const USAGE = `Usage: npm run bench -- [--quick] [--json] [--guard | --peers | --api HOST:PORT --pid PID]
 
@@ -39,6 +40,7 @@ const USAGE = `Usage: npm run bench -- [--quick] [--json] [--guard | --peers | -
   --json            figures as JSON
   --guard           measure only what bench/baseline.json holds, and fail if a ratio fell by more than a third
   --write-baseline  measure the same rows, and write their ratios there
+  --peers           install other databases into a temporary directory, and measure the same documents in them
   --api             measure the daemon at this address only; any with the gRPC API of go-threads. Given twice, with two
                     of --pid: what goes from the first to the second, too
   --pid             process of that daemon, for its CPU time, memory and disk
@@ -50,6 +52,7 @@ const { values: options } = parseArgs({
     large: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     guard: { type: 'boolean', default: false },
+    peers: { type: 'boolean', default: false },
     'write-baseline': { type: 'boolean', default: false },
     api: { type: 'string', multiple: true, default: [] },
     pid: { type: 'string', multiple: true, default: [] },
@@ -62,6 +65,7 @@ async function main(): Promise<void> {
   if (options.help) return void process.stdout.write(USAGE)
   const directory = await mkdtemp(join(tmpdir(), 'threads-bench-'))
   try {
+    if (options.peers) return void (await print(measurePeers(directory, plan.replicated)))
     await using limits = await openLimits(directory)
     const sweep: Sweep = { directory, limits, ...plan, hasLatencies: true, measure: measureRows }
     if (options.guard || options['write-baseline']) await guard(sweep)
@@ -115,12 +119,12 @@ async function guard(whole: Sweep): Promise<void> {
 }
 
 /** Each line as soon as it is known; JSON in the end. */
-async function print(figures: AsyncIterable<Figure>): Promise<Figure[]> {
+async function print(lines: AsyncIterable<Figure | string>): Promise<Figure[]> {
   const all: Figure[] = []
   if (!options.json) console.log(headOf(reportOf(all)))
-  for await (const figure of figures) {
-    all.push(figure)
-    if (!options.json) console.log(lineOf(figure))
+  for await (const line of lines) {
+    if (typeof line !== 'string') all.push(line)
+    if (!options.json) console.log(typeof line === 'string' ? line : lineOf(line))
   }
   if (options.json) console.log(JSON.stringify(reportOf(all), undefined, 2))
   return all

@@ -11,19 +11,27 @@ export interface Bounds {
   readonly get: Work
   readonly getMany: Work
   /** Of a find by index that answers so many documents. */
-  found(documents: number): Work
+  readonly found: (documents: number) => Work
   /** Of a find that reads all documents and answers few. */
   readonly search: Work
   /** Of a find that answers so many documents, all there are. */
-  all(documents: number): Work
+  readonly all: (documents: number) => Work
   readonly receive: Work
 }
 
 export function embeddedBounds(limits: Limits): Bounds {
   const { create, author, batch, get, lookup, scan, receive } = limits
   return {
-    ...{ create, createMany: author, batch, transaction: batch },
-    ...{ get, getMany: get, found: lookup, search: scan, all: () => scan, receive },
+    create,
+    createMany: author,
+    batch,
+    transaction: batch,
+    get,
+    getMany: get,
+    found: lookup,
+    search: scan,
+    all: () => scan,
+    receive,
   }
 }
 
@@ -32,7 +40,15 @@ export function daemonBounds(limits: Limits): Bounds {
   const { callAndCreate, call, callMany, batch, roundTrip, scan, receive } = limits
   const reply = (documents: number): Work => limits.reply(documents * DOCUMENT_BYTES)
   return {
-    ...{ create: callAndCreate, createMany: callMany, batch, transaction: roundTrip },
-    ...{ get: call, getMany: callMany, found: reply, search: scan, all: reply, receive },
+    create: callAndCreate,
+    createMany: callMany,
+    batch,
+    transaction: roundTrip,
+    get: call,
+    getMany: callMany,
+    found: reply,
+    search: scan,
+    all: reply,
+    receive,
   }
 }

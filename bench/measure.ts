@@ -20,6 +20,8 @@ export interface Share {
   readonly ratio: number
   /** CPU time that the limit takes for one thing, over that of the work; NaN where it cannot be read. */
   readonly cpuRatio: number
+  /** Share of the time of one thing that its CPU time and the waits of its limit make up. More than 1 on several cores. */
+  readonly explained: number
 }
 
 /** What can be measured again and again. */
@@ -127,8 +129,13 @@ export async function measureRow({ limit, ...row }: Row, { rounds, ms }: Rounds)
     value: median(limits.map(({ perSecond }) => perSecond)),
     ratio: median(pairs.map(({ done, bound }) => done.perSecond / bound.perSecond)),
     cpuRatio: median(pairs.map(({ done, bound }) => bound.cpuMs / done.cpuMs)),
+    explained: median(pairs.map(({ done, bound }) => (done.cpuMs + msOf(bound) - bound.cpuMs) / msOf(done))),
   }
   return { ...figure, ofLimit }
+}
+
+function msOf({ perSecond }: Sample): number {
+  return 1000 / perSecond
 }
 
 /** Calls `task` with 0 to `count` - 1, that many at once. */

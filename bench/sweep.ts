@@ -17,7 +17,7 @@ import { replicationRows } from './rows/replication.ts'
 import { writeRows } from './rows/writes.ts'
 import type { Target } from './target.ts'
 
-const WARM_MS = 2_000
+const WARM_MS = 1_500
 
 export interface Sweep {
   /** Directory for what is written. */
@@ -92,9 +92,16 @@ async function* sweepPair([from, to]: readonly [Target, Target], bounds: Bounds,
 /** Lets the compiler of the target see its work, so that the first rows are not slower than those after. */
 async function warm(target: Target): Promise<void> {
   const database = await target.newDatabase()
-  const isOver = timer(WARM_MS)
-  for (let index = 0; !isOver(); index++) {
-    await database.create([person(index)])
-    await database.get(idOf(index))
+  let next = 0
+  for (const atOnce of [64, 1]) {
+    const isOver = timer(WARM_MS)
+    const work = async (): Promise<void> => {
+      while (!isOver()) {
+        const index = next++
+        await database.create([person(index)])
+        await database.get(idOf(index))
+      }
+    }
+    await Promise.all(Array.from({ length: atOnce }, work))
   }
 }

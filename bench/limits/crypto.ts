@@ -11,9 +11,9 @@ export interface CryptoLimits {
   /** The cryptography of a record. */
   readonly author: Work
   /** What `author` does, once. */
-  signAndSeal(): void
+  readonly signAndSeal: () => void
   /** What `verify` does, once. */
-  check(): void
+  readonly check: () => void
 }
 
 /** What a record carries: a document of 305 bytes in its event, and an envelope. */

@@ -22,9 +22,9 @@ export interface DiskLimits extends AsyncDisposable {
   /** All documents of a collection, as one thing. */
   readonly scan: Work
   /** Rows that are found by reading so many keys of an index in order, as one thing. */
-  lookup(count: number): Work
+  readonly lookup: (count: number) => Work
   /** What `create` does, once. */
-  writeRecord(): Promise<void>
+  readonly writeRecord: () => Promise<void>
 }
 
 export const BATCH = 500

@@ -26,7 +26,7 @@ export interface GrpcLimits extends AsyncDisposable {
   /** Messages through one stream, each sent and received. */
   readonly stream: Work
   /** Calls with replies of so many bytes. */
-  reply(bytes: number): Work
+  readonly reply: (bytes: number) => Work
 }
 
 export async function grpcLimits({ writeRecord }: Pick<DiskLimits, 'writeRecord'>): Promise<GrpcLimits> {

@@ -21,11 +21,11 @@ export async function peerLimits(): Promise<PeerLimits> {
   const [from, to] = await Promise.all([startHost(), startHost()])
   let received = 0
   let wanted = 0
-  let onAll = (): void => {}
+  let onAll: (() => void) | undefined
   to.handle(PROTOCOL, (stream) => {
     stream.on('data', (data: Buffer) => {
       received += data.length
-      if (received === wanted) onAll()
+      if (received === wanted) onAll?.()
     })
   })
   await Promise.all([from.start(), to.start()])
