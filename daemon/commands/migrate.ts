@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { DaemonClient } from '../../src/client/index.ts'
+import { DaemonClient } from '../../src/client/node/index.ts'
 import { parseThreadId, type ThreadId } from '../../src/core/thread-id.ts'
 import type { Command } from '../commands.ts'
 import { UsageError } from '../config.ts'

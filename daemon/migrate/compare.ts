@@ -1,5 +1,5 @@
 import { compareText } from '../../src/core/bytes.ts'
-import type { CollectionConfig, LogHead } from '../../src/client/index.ts'
+import type { CollectionConfig, LogHead } from '../../src/client/node/index.ts'
 
 /**
  * How many records of `held` are not in `other`, told by the counters of their logs; 1 for a log without counter that

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { DaemonClient, LogHead, ThreadState } from '../../src/client/index.ts'
+import type { DaemonClient, LogHead, ThreadState } from '../../src/client/node/index.ts'
 import { ThreadsError } from '../../src/core/errors.ts'
 import type { ThreadId } from '../../src/core/thread-id.ts'
 import { lacking, otherCollections, recordsOf, sameHeads } from './compare.ts'

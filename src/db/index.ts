@@ -12,6 +12,7 @@ import type { ReasonName } from './fold/reasons.ts'
 import type { Query } from './query/query.ts'
 
 export { createDb } from './databases.ts'
+export { localClient, type LocalClientOptions } from './local-client.ts'
 export type { DbOptions } from './options.ts'
 export { parseQuery } from './query/parse.ts'
 export type { Criterion, Query } from './query/query.ts'

@@ -12,5 +12,5 @@ export async function getDbInfo(request: GetDBInfoRequest, context: RpcContext):
 }
 
 export function dbInfoReply({ addresses, key, name }: DbInfo): GetDBInfoReply {
-  return { addrs: addresses.map(addressToBytes), key: threadKeyToBytes(key), name }
+  return { addrs: addresses.map(addressToBytes), key: threadKeyToBytes(key), name, addresses: [...addresses] }
 }

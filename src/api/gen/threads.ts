@@ -56,6 +56,8 @@ export interface NewDBFromAddrRequest {
   /** @deprecated */
   threadKey: Uint8Array;
   logKey: Uint8Array;
+  /** The address as text, in place of addr. */
+  address: string;
 }
 
 export interface CollectionConfig {
@@ -100,6 +102,8 @@ export interface GetDBInfoReply {
   addrs: Uint8Array[];
   key: Uint8Array;
   name: string;
+  /** The addresses as texts. */
+  addresses: string[];
 }
 
 export interface DeleteDBRequest {
@@ -785,6 +789,7 @@ function createBaseNewDBFromAddrRequest(): NewDBFromAddrRequest {
     block: false,
     threadKey: new Uint8Array(0),
     logKey: new Uint8Array(0),
+    address: "",
   };
 }
 
@@ -810,6 +815,9 @@ export const NewDBFromAddrRequest: MessageFns<NewDBFromAddrRequest> = {
     }
     if (message.logKey.length !== 0) {
       writer.uint32(58).bytes(message.logKey);
+    }
+    if (message.address !== "") {
+      writer.uint32(802).string(message.address);
     }
     return writer;
   },
@@ -883,6 +891,14 @@ export const NewDBFromAddrRequest: MessageFns<NewDBFromAddrRequest> = {
             message.logKey = reader.bytes();
             continue;
           }
+          case 100: {
+            if (tag !== 802) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -907,6 +923,7 @@ export const NewDBFromAddrRequest: MessageFns<NewDBFromAddrRequest> = {
     message.block = object.block ?? false;
     message.threadKey = object.threadKey ?? new Uint8Array(0);
     message.logKey = object.logKey ?? new Uint8Array(0);
+    message.address = object.address ?? "";
     return message;
   },
 };
@@ -1347,7 +1364,7 @@ export const GetDBInfoRequest: MessageFns<GetDBInfoRequest> = {
 };
 
 function createBaseGetDBInfoReply(): GetDBInfoReply {
-  return { addrs: [], key: new Uint8Array(0), name: "" };
+  return { addrs: [], key: new Uint8Array(0), name: "", addresses: [] };
 }
 
 export const GetDBInfoReply: MessageFns<GetDBInfoReply> = {
@@ -1360,6 +1377,9 @@ export const GetDBInfoReply: MessageFns<GetDBInfoReply> = {
     }
     if (message.name !== "") {
       writer.uint32(26).string(message.name);
+    }
+    for (const v of message.addresses) {
+      writer.uint32(802).string(v!);
     }
     return writer;
   },
@@ -1401,6 +1421,14 @@ export const GetDBInfoReply: MessageFns<GetDBInfoReply> = {
             message.name = reader.string();
             continue;
           }
+          case 100: {
+            if (tag !== 802) {
+              break;
+            }
+
+            message.addresses.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1421,6 +1449,7 @@ export const GetDBInfoReply: MessageFns<GetDBInfoReply> = {
     message.addrs = object.addrs?.map((e) => e) || [];
     message.key = object.key ?? new Uint8Array(0);
     message.name = object.name ?? "";
+    message.addresses = object.addresses?.map((e) => e) || [];
     return message;
   },
 };

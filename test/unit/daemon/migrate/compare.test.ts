@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { lacking, otherCollections, recordsOf, sameHeads } from '../../../../daemon/migrate/compare.ts'
-import type { CollectionConfig, LogHead } from '../../../../src/client/index.ts'
+import type { CollectionConfig, LogHead } from '../../../../src/client/node/index.ts'
 import { utf8 } from '../../../../src/core/bytes.ts'
 import { newPeer } from '../../../support/fake-replica.ts'
 

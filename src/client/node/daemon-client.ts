@@ -1,13 +1,14 @@
-import { APIDefinition as DB, type CollectionConfig } from '../api/gen/threads.ts'
-import { type LogInfo, APIDefinition as NET } from '../api/gen/threadsnet.ts'
-import { toHex } from '../core/bytes.ts'
-import { hasCode } from '../core/errors.ts'
-import { type LogId, type PeerId, peerIdFromBytes } from '../core/peer-id.ts'
-import { type ThreadId, threadIdFromBytes, threadIdToBytes } from '../core/thread-id.ts'
-import { readVarint } from '../core/varint.ts'
-import { Connection } from './connection.ts'
+import { APIDefinition as DB, type CollectionConfig } from '../../api/gen/threads.ts'
+import { type LogInfo, APIDefinition as NET } from '../../api/gen/threadsnet.ts'
+import { toHex } from '../../core/bytes.ts'
+import { hasCode } from '../../core/errors.ts'
+import { type LogId, type PeerId, peerIdFromBytes } from '../../core/peer-id.ts'
+import { type ThreadId, threadIdFromBytes, threadIdToBytes } from '../../core/thread-id.ts'
+import { readVarint } from '../../core/varint.ts'
+import { callUnary, type Method, type Service } from '../rpc.ts'
+import { GrpcTransport } from './grpc-transport.ts'
 
-export type { CollectionConfig } from '../api/gen/threads.ts'
+export type { CollectionConfig } from '../../api/gen/threads.ts'
 
 export interface LogHead {
   readonly id: LogId
@@ -26,33 +27,33 @@ export interface ThreadState {
   readonly logs: readonly LogHead[]
 }
 
-/** A daemon's API, as far as commands need it. Every call throws as `Connection.call` does. */
+/** A daemon's API, as far as commands need it. Every call throws PEER_UNREACHABLE, and what the daemon says. */
 export class DaemonClient implements Disposable {
-  readonly #connection: Connection
+  readonly #transport: GrpcTransport
 
   /** @param address `host:port` of the gRPC port. Dialled by the first call. */
   constructor(address: string) {
-    this.#connection = new Connection(address)
+    this.#transport = new GrpcTransport(address)
   }
 
   async hostId(): Promise<PeerId> {
-    const { peerID } = await this.#connection.call(NET, NET.methods.getHostID, {})
+    const { peerID } = await this.#call(NET, NET.methods.getHostID, {})
     return peerIdFromBytes(peerID)
   }
 
   /** The names of all databases. */
   async databases(): Promise<Map<ThreadId, string>> {
-    const { dbs } = await this.#connection.call(DB, DB.methods.listDBs, {})
+    const { dbs } = await this.#call(DB, DB.methods.listDBs, {})
     return new Map(dbs.map(({ dbID, info }) => [threadIdFromBytes(dbID), info?.name ?? '']))
   }
 
   async collections(id: ThreadId): Promise<CollectionConfig[]> {
-    const { collections } = await this.#connection.call(DB, DB.methods.listCollections, { dbID: threadIdToBytes(id) })
+    const { collections } = await this.#call(DB, DB.methods.listCollections, { dbID: threadIdToBytes(id) })
     return collections
   }
 
   async addCollection(id: ThreadId, config: CollectionConfig): Promise<void> {
-    await this.#connection.call(DB, DB.methods.newCollection, { dbID: threadIdToBytes(id), config })
+    await this.#call(DB, DB.methods.newCollection, { dbID: threadIdToBytes(id), config })
   }
 
   /** Joins a database. Its records follow in the background. */
@@ -60,21 +61,22 @@ export class DaemonClient implements Disposable {
     addr: Uint8Array,
     options: { key: Uint8Array; name: string; collections: CollectionConfig[] },
   ): Promise<void> {
-    await this.#connection.call(DB, DB.methods.newDBFromAddr, { addr, ...options })
+    await this.#call(DB, DB.methods.newDBFromAddr, { addr, ...options })
   }
 
   /** Joins a thread. Its records follow in the background. */
   async joinThread(addr: Uint8Array, threadKey: Uint8Array): Promise<void> {
-    await this.#connection.call(NET, NET.methods.addThread, { addr, keys: { threadKey } })
+    await this.#call(NET, NET.methods.addThread, { addr, keys: { threadKey } })
   }
 
   /** `undefined` if the daemon does not have it. */
   async thread(id: ThreadId): Promise<ThreadState | undefined> {
     try {
       const request = { threadID: threadIdToBytes(id) }
-      const { threadKey, addrs, logs } = await this.#connection.call(NET, NET.methods.getThread, request)
+      const { threadKey, addrs, logs } = await this.#call(NET, NET.methods.getThread, request)
       return { key: threadKey, addresses: addrs, logs: logs.map(logHead) }
     } catch (error) {
+      if (hasCode(error, 'THREAD_NOT_FOUND')) return undefined
       // go-threads has no code for it.
       if (hasCode(error, 'PEER_REFUSED') && error.message === 'thread not found') return undefined
       throw error
@@ -83,11 +85,19 @@ export class DaemonClient implements Disposable {
 
   /** Fetches what the thread's peers have. */
   async pull(id: ThreadId): Promise<void> {
-    await this.#connection.call(NET, NET.methods.pullThread, { threadID: threadIdToBytes(id) })
+    await this.#call(NET, NET.methods.pullThread, { threadID: threadIdToBytes(id) })
   }
 
   [Symbol.dispose](): void {
-    this.#connection[Symbol.dispose]()
+    this.#transport[Symbol.dispose]()
+  }
+
+  #call<Request, Members, Reply>(
+    service: Service,
+    method: Method<Request, Members, Reply>,
+    members: Members,
+  ): Promise<Reply> {
+    return callUnary(this.#transport, { service, method, members }, { authorization: '' })
   }
 }
 

@@ -1,0 +1,57 @@
+import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js'
+import { systemClock } from '../../core/clock.ts'
+import { type Endpoint, failureOf } from '../failure.ts'
+import type { CallOptions, UnaryTransport } from '../transport.ts'
+
+/** A call may pull records: this long, not longer. */
+const CALL_MS = 60_000
+/** Largest reply taken: a list of databases has no other limit. */
+const MAX_REPLY_BYTES = 256 * 1024 * 1024
+
+/** gRPC on Node, which daemons of go-threads have too. */
+export class GrpcTransport implements UnaryTransport, Disposable {
+  readonly #endpoint: Endpoint
+  readonly #client: Client
+
+  /** @param address `host:port` of the daemon's gRPC port. Dialled by the first call. */
+  constructor(address: string) {
+    this.#endpoint = { address, hint: 'It must be the gRPC port of a daemon, by default 6006' }
+    this.#client = new Client(address, credentials.createInsecure(), {
+      'grpc.max_receive_message_length': MAX_REPLY_BYTES,
+    })
+  }
+
+  unary(path: string, request: Uint8Array, { authorization, signal }: CallOptions): Promise<Uint8Array> {
+    const metadata = new Metadata()
+    if (authorization !== '') metadata.set('authorization', authorization)
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted()
+      const onAbort = (): void => call.cancel()
+      const call = this.#client.makeUnaryRequest(
+        path,
+        (bytes: Uint8Array) => Buffer.from(bytes),
+        (bytes: Buffer) => new Uint8Array(bytes),
+        request,
+        metadata,
+        { deadline: systemClock.nowMs() + CALL_MS },
+        (error, reply) => {
+          signal?.removeEventListener('abort', onAbort)
+          if (error !== null) reject(signal?.aborted === true ? signal.reason : this.#failure(error, path))
+          else if (reply !== undefined) resolve(reply)
+        },
+      )
+      signal?.addEventListener('abort', onAbort, { once: true })
+    })
+  }
+
+  [Symbol.dispose](): void {
+    this.#client.close()
+  }
+
+  #failure({ code: status, details: text, metadata }: ServiceError, path: string): Error {
+    const trailer = (name: string) => metadata.get(name)[0]?.toString()
+    const hint = trailer('threads-error-hint')
+    const outcome = { status, text, code: trailer('threads-error-code'), hint: hint && decodeURI(hint) }
+    return failureOf(outcome, this.#endpoint, path) ?? new Error(text)
+  }
+}
