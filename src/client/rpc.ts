@@ -25,6 +25,16 @@ export async function callUnary<Request, Members, Reply>(
   return decode(method, await transport.unary(pathOf(service, method), encode(method, members), options))
 }
 
+/** The replies to one message of these members. Throws as `callUnary` rejects. */
+export async function* callReplies<Request, Members, Reply>(
+  transport: Pick<StreamTransport, 'replies'>,
+  { service, method, members }: Call<Request, Members, Reply>,
+  options: CallOptions,
+): AsyncGenerator<Reply> {
+  const replies = transport.replies(pathOf(service, method), encode(method, members), options)
+  for await (const reply of replies) yield decode(method, reply)
+}
+
 export interface Call<Request, Members, Reply> {
   readonly service: Service
   readonly method: Method<Request, Members, Reply>
@@ -73,12 +83,9 @@ export class Rpc {
     members: Members,
     options: AbortOptions,
   ): AsyncGenerator<Reply> {
-    const path = pathOf(this.#service, method)
+    const call = { service: this.#service, method, members }
     try {
-      const callOptions = await this.#callOptions(options)
-      for await (const reply of this.#transport.replies(path, encode(method, members), callOptions)) {
-        yield decode(method, reply)
-      }
+      yield* callReplies(this.#transport, call, await this.#callOptions(options))
     } catch (error) {
       this.#authorization.failed(error)
       throw error

@@ -2,8 +2,9 @@
 import type { Clock } from '../core/clock.ts'
 import { hasCode, ThreadsError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
+import type { ThreadId } from '../core/thread-id.ts'
 import type { CheckedThread, StoredThread } from '../net/index.ts'
-import type { Findings } from '../store/findings.ts'
+import { Findings } from '../store/findings.ts'
 import { rowRange } from '../store/key-codec.ts'
 import { type Mendable, removeRange } from '../store/mendable.ts'
 import type { OrderedStore } from '../store/ordered-store.ts'
@@ -39,7 +40,18 @@ export interface DatabaseVerifier {
     threads: readonly CheckedThread[],
     options: { scratch: OrderedStore; findings: Findings },
   ): Promise<DatabasesCheck>
+  /**
+   * Makes the databases of these threads from their records, where nothing is made of them yet. Those that could not be
+   * made are left to a host to make.
+   */
+  rebuild(threads: readonly StoredThread[]): Promise<{ databases: number; failures: readonly Failure[] }>
   close(): Promise<void>
+}
+
+/** A database that could not be made. */
+export interface Failure {
+  readonly id: ThreadId
+  readonly reason: string
 }
 
 export function createVerifier({ store, clock, logger }: VerifyComponents): DatabaseVerifier {
@@ -49,6 +61,11 @@ export function createVerifier({ store, clock, logger }: VerifyComponents): Data
       const check = new Check({ store, sandbox }, findings)
       for (const thread of threads) await check.verify(thread, scratch)
       return check
+    },
+    async rebuild(threads) {
+      const check = new Check({ store, sandbox }, new Findings({ max: 0 }))
+      const failures = await check.rebuild(threads)
+      return { databases: check.databases, failures }
     },
     close: () => sandbox.close(),
   }
@@ -94,6 +111,23 @@ class Check implements DatabasesCheck {
 
   async mend(): Promise<void> {
     for (const thread of this.#wrong) await this.#rebuild(thread)
+  }
+
+  async rebuild(threads: readonly StoredThread[]): Promise<Failure[]> {
+    const failures: Failure[] = []
+    for (const thread of threads) {
+      const definition = definitionOf(thread)
+      if (definition === undefined) continue
+      this.databases++
+      try {
+        if (definition === 'damaged') throw new ThreadsError('STORE_CORRUPT', 'its definition is damaged')
+        await this.#rebuild(thread)
+      } catch (error) {
+        if (!(error instanceof ThreadsError) || isOfStore(error)) throw error
+        failures.push({ id: thread.id, reason: error.message })
+      }
+    }
+    return failures
   }
 
   async #compare(thread: StoredThread, definition: DatabaseDefinition, scratch: OrderedStore): Promise<void> {

@@ -10,6 +10,7 @@ import type { ThreadId } from '../core/thread-id.ts'
 import type { ThreadKey } from '../core/thread-key.ts'
 import type { Journal } from '../store/journal.ts'
 import type { App, OwnedThread, ThreadRecord } from './app.ts'
+import type { BackupChain, BackupFrame } from './backup-frame.ts'
 import type { GossipStatus } from './replication/gossip.ts'
 import type { PeerStatus } from './replication/replication.ts'
 
@@ -17,6 +18,9 @@ export type { App, Cursor, Draft, FoldContext, FoldOutcome, OwnedThread, ThreadR
 export type { BranchPoint, RecordPlace, WaitingLog, WaitReason } from './app.ts'
 export type { ChainKey } from './chain-key.ts'
 export { createNet, type NetComponents } from './net.ts'
+export { BackupCheck } from './backup-check.ts'
+export { type BackupChain, type BackupFrame, chainName } from './backup-frame.ts'
+export { Restore, type Restored } from './backup-restore.ts'
 export { mendLosses } from './repair.ts'
 export type { StoredThread } from './stored-thread.ts'
 export { type CheckedThread, type ThreadsCheck, verifyThreads } from './verify.ts'
@@ -69,6 +73,13 @@ export interface NewThreadOptions extends CallerOptions {
   logKey?: PrivateKey | PublicKey
   /** What the owner to be keeps with the thread; stored in the same batch as the thread and its log. */
   appData?: unknown
+}
+
+export interface BackupOptions extends CallerOptions {
+  /** Default: all threads. */
+  thread?: ThreadId
+  /** Chains, with their heads, of an earlier backup of this store: what is in that is left out. */
+  known?: readonly BackupChain[]
 }
 
 export interface ForkedLog {
@@ -134,6 +145,11 @@ export interface Net {
   forkedLogs(options?: CallerOptions & { thread?: ThreadId }): ForkedLog[]
   /** What went by gossip; absent if the host takes no part in it. */
   gossipStatus(options?: CallerOptions): GossipStatus | undefined
+  /**
+   * All that cannot be made again, as it is now, without private keys of logs. Nothing waits for whoever takes it; who
+   * takes nothing for 5 minutes gets CLOSED. Throws THREAD_NOT_FOUND, STORE_CORRUPT, and STORE_BUSY while two others go on.
+   */
+  backup(options?: BackupOptions): AsyncIterable<BackupFrame>
   /** Listens and starts replicating. */
   start(): Promise<void>
   /** Stops replicating, stores what is queued, closes the host. */

@@ -16,13 +16,15 @@ import type { Commit } from '../store/commit.ts'
 import type { HostStore } from '../store/host-store.ts'
 import type { Journal } from '../store/journal.ts'
 import type { App, OwnedThread, ThreadRecord } from './app.ts'
+import type { BackupFrame } from './backup-frame.ts'
+import { Backups } from './backup.ts'
 import { forkedLogs, mainChains } from './chains.ts'
 import { deleteThreadRows } from './deletion.ts'
 import type { ThreadDraft } from './draft.ts'
 import { FirstPulls } from './first-pulls.ts'
 import { HostReplica } from './host-replica.ts'
 import { createPeerHost, type PeerHost } from './host/libp2p-host.ts'
-import type { CallerOptions, ForkedLog, Net, NewThreadOptions, ThreadInfo } from './index.ts'
+import type { BackupOptions, CallerOptions, ForkedLog, Net, NewThreadOptions, ThreadInfo } from './index.ts'
 import { Membership } from './membership.ts'
 import { type NetOptions, type ResolvedNetOptions, resolveNetOptions } from './options.ts'
 import { ThreadOwner } from './owner.ts'
@@ -92,6 +94,7 @@ class HostNet implements Net {
   readonly #receiver: Receiver
   readonly #membership: Membership
   readonly #replication: Replication
+  readonly #backups: Backups
   readonly #pulls: FirstPulls
   readonly #stopping = new AbortController()
   readonly #forgetReset: () => void
@@ -117,6 +120,7 @@ class HostNet implements Net {
     const network = { host: components.host, ...(components.network && { link: components.network.link }) }
     const onAnswer = (peer: PeerId): void => void this.#keepAddresses(peer)
     this.#replication = createReplication({ replica, ...network, clock, random, logger, onAnswer }, options)
+    this.#backups = new Backups({ store, clock })
     const { signal } = this.#stopping
     this.#pulls = new FirstPulls({ replication: this.#replication, writer, logger, signal })
     this.#owned = { membership: this.#membership, writer, pulls: this.#pulls, random, options, store }
@@ -294,6 +298,10 @@ class HostNet implements Net {
 
   gossipStatus(_options: CallerOptions = {}): GossipStatus | undefined {
     return this.#replication.gossipStatus()
+  }
+
+  backup(options: BackupOptions = {}): AsyncIterable<BackupFrame> {
+    return this.#backups.take(options)
   }
 
   async start(): Promise<void> {

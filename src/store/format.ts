@@ -1,4 +1,5 @@
 import { decode, encode } from 'cborg'
+import { EMPTY_BYTES } from '../core/bytes.ts'
 import type { Random } from '../core/clock.ts'
 import { ThreadsError } from '../core/errors.ts'
 import { rowKey } from './key-codec.ts'
@@ -26,6 +27,8 @@ export interface Stamp {
 }
 
 const STAMP_KEY = rowKey('s')
+/** The store is being filled by a restore: there is no stamp beside it. */
+const RESTORE_KEY = rowKey('s', 'restore')
 
 /**
  * The stamp of a store as it was found, or a new one in an empty store. From here on it counts as not cleanly closed.
@@ -40,6 +43,10 @@ export async function openStamp(store: OrderedStore, name: string, random: Rando
 /** The stamp of a store; `undefined` if it has none. Throws what `openStamp` does. */
 export async function readStamp(store: ReadView, name: string): Promise<Stamp | undefined> {
   const bytes = await store.get(STAMP_KEY)
+  if (bytes === undefined && (await isBeingRestored(store))) {
+    const hint = 'Run threadsd restore again: it begins anew.'
+    throw new ThreadsError('STORE_CORRUPT', `the restore of ${name} was cut off`, { hint })
+  }
   return bytes === undefined ? undefined : decodeStamp(bytes, name)
 }
 
@@ -48,6 +55,26 @@ export async function writeStamp(store: OrderedStore, stamp: Stamp): Promise<voi
   const row = { format, fold, id, clean: cleanlyClosed, ...(lastSeq === undefined ? {} : { seq: lastSeq }) }
   const put: Operation = { type: 'put', key: STAMP_KEY, value: encode(row) }
   await store.batch([put], { sync: true })
+}
+
+/** Comes before all else that a restore writes. From here on nobody opens the store before `endRestore`. */
+export async function beginRestore(store: OrderedStore): Promise<void> {
+  await store.batch([{ type: 'put', key: RESTORE_KEY, value: EMPTY_BYTES }], { sync: true })
+}
+
+export async function isBeingRestored(store: ReadView): Promise<boolean> {
+  return (await store.get(RESTORE_KEY)) !== undefined
+}
+
+/** All is there: the store can be opened. Its id is a new one, as it goes another way than the one of the backup. */
+export async function endRestore(store: OrderedStore, random: Random): Promise<void> {
+  const id = random(STORE_ID_BYTES)
+  const stamp = encode({ format: FORMAT_VERSION, fold: FOLD_VERSION, id, clean: true })
+  const operations: Operation[] = [
+    { type: 'put', key: STAMP_KEY, value: stamp },
+    { type: 'del', key: RESTORE_KEY },
+  ]
+  await store.batch(operations, { sync: true })
 }
 
 async function newStamp(store: OrderedStore, name: string, random: Random): Promise<Stamp> {

@@ -50,6 +50,7 @@ export function fakeNet(
     syncStatus: () => [],
     forkedLogs: () => [],
     gossipStatus: () => undefined,
+    backup: notFaked,
     start: async () => {},
     stop: async () => {},
     ...methods,

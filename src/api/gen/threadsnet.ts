@@ -234,6 +234,94 @@ export interface GossipStatus_Drop {
   messages: bigint;
 }
 
+export interface BackupRequest {
+  /** Empty: all threads. */
+  threadID: Uint8Array;
+  /**
+   * Chains that the caller has from an earlier backup of the same store, with their heads then. Of these only the records
+   * behind are sent, if the head is still in the chain. Others are sent whole.
+   */
+  known: BackupChain[];
+}
+
+export interface BackupReply {
+  frame:
+    | { $case: "begin"; value: BackupBegin }
+    | { $case: "thread"; value: BackupThread }
+    | { $case: "log"; value: BackupLog }
+    | { $case: "peer"; value: BackupPeer }
+    | { $case: "records"; value: BackupRecords }
+    | { $case: "end"; value: BackupEnd }
+    | undefined;
+}
+
+export interface BackupBegin {
+  /** Of the frames: 1. */
+  format: number;
+  /** Random id of the store: another one after a restore. */
+  storeID: Uint8Array;
+  /** The newest commit that the backup holds. */
+  seq: bigint;
+  /** By the clock of the host, in milliseconds since 1970. */
+  takenAtMs: bigint;
+  /** As requested. */
+  threadID: Uint8Array;
+}
+
+export interface BackupThread {
+  threadID: Uint8Array;
+  /** CBOR, as it is stored. */
+  row: Uint8Array;
+}
+
+/** The records of a log are one chain, unless its owner signed two after the same one: then each branch is one too. */
+export interface BackupChain {
+  threadID: Uint8Array;
+  /** Names the chain in its thread. */
+  number: bigint;
+  /** Records up to this one are in the chain that it parts from; 0 for a log. */
+  base: bigint;
+  /** Of the newest record; the base if there is none. */
+  counter: bigint;
+  /** CID of the newest record; empty if there is none. */
+  head: Uint8Array;
+}
+
+export interface BackupLog {
+  chain:
+    | BackupChain
+    | undefined;
+  /** Records behind this one follow: the counter of the known head, or the base. */
+  after: bigint;
+  /** CBOR, as it is stored, without private keys. */
+  row: Uint8Array;
+}
+
+export interface BackupPeer {
+  peerID: Uint8Array;
+  /** CBOR, as it is stored. */
+  row: Uint8Array;
+}
+
+/** At most 1 MiB of records, or one. */
+export interface BackupRecords {
+  threadID: Uint8Array;
+  /** Number of the chain. */
+  number: bigint;
+  /** Counter of the first. */
+  first: bigint;
+  records: Record[];
+}
+
+/** What was sent. */
+export interface BackupEnd {
+  threads: bigint;
+  logs: bigint;
+  records: bigint;
+  /** Of the records. */
+  bytes: bigint;
+}
+
 function createBaseGetHostIDRequest(): GetHostIDRequest {
   return {};
 }
@@ -2638,6 +2726,861 @@ export const GossipStatus_Drop: MessageFns<GossipStatus_Drop> = {
   },
 };
 
+function createBaseBackupRequest(): BackupRequest {
+  return { threadID: new Uint8Array(0), known: [] };
+}
+
+export const BackupRequest: MessageFns<BackupRequest> = {
+  encode(message: BackupRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.threadID.length !== 0) {
+      writer.uint32(10).bytes(message.threadID);
+    }
+    for (const v of message.known) {
+      BackupChain.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BackupRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBackupRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.threadID = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.known.push(BackupChain.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BackupRequest>): BackupRequest {
+    return BackupRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BackupRequest>): BackupRequest {
+    const message = createBaseBackupRequest();
+    message.threadID = object.threadID ?? new Uint8Array(0);
+    message.known = object.known?.map((e) => BackupChain.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseBackupReply(): BackupReply {
+  return { frame: undefined };
+}
+
+export const BackupReply: MessageFns<BackupReply> = {
+  encode(message: BackupReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.frame?.$case) {
+      case "begin":
+        BackupBegin.encode(message.frame.value, writer.uint32(10).fork()).join();
+        break;
+      case "thread":
+        BackupThread.encode(message.frame.value, writer.uint32(18).fork()).join();
+        break;
+      case "log":
+        BackupLog.encode(message.frame.value, writer.uint32(26).fork()).join();
+        break;
+      case "peer":
+        BackupPeer.encode(message.frame.value, writer.uint32(34).fork()).join();
+        break;
+      case "records":
+        BackupRecords.encode(message.frame.value, writer.uint32(42).fork()).join();
+        break;
+      case "end":
+        BackupEnd.encode(message.frame.value, writer.uint32(50).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BackupReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBackupReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.frame = { $case: "begin", value: BackupBegin.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.frame = { $case: "thread", value: BackupThread.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.frame = { $case: "log", value: BackupLog.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.frame = { $case: "peer", value: BackupPeer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.frame = { $case: "records", value: BackupRecords.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.frame = { $case: "end", value: BackupEnd.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BackupReply>): BackupReply {
+    return BackupReply.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BackupReply>): BackupReply {
+    const message = createBaseBackupReply();
+    switch (object.frame?.$case) {
+      case "begin": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "begin", value: BackupBegin.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "thread": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "thread", value: BackupThread.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "log": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "log", value: BackupLog.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "peer": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "peer", value: BackupPeer.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "records": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "records", value: BackupRecords.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "end": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "end", value: BackupEnd.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseBackupBegin(): BackupBegin {
+  return { format: 0, storeID: new Uint8Array(0), seq: 0n, takenAtMs: 0n, threadID: new Uint8Array(0) };
+}
+
+export const BackupBegin: MessageFns<BackupBegin> = {
+  encode(message: BackupBegin, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.format !== 0) {
+      writer.uint32(8).int32(message.format);
+    }
+    if (message.storeID.length !== 0) {
+      writer.uint32(18).bytes(message.storeID);
+    }
+    if (message.seq !== 0n) {
+      if (BigInt.asIntN(64, message.seq) !== message.seq) {
+        throw new globalThis.Error("value provided for field message.seq of type int64 too large");
+      }
+      writer.uint32(24).int64(message.seq);
+    }
+    if (message.takenAtMs !== 0n) {
+      if (BigInt.asIntN(64, message.takenAtMs) !== message.takenAtMs) {
+        throw new globalThis.Error("value provided for field message.takenAtMs of type int64 too large");
+      }
+      writer.uint32(32).int64(message.takenAtMs);
+    }
+    if (message.threadID.length !== 0) {
+      writer.uint32(42).bytes(message.threadID);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BackupBegin {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBackupBegin();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.format = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.storeID = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.seq = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.takenAtMs = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.threadID = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BackupBegin>): BackupBegin {
+    return BackupBegin.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BackupBegin>): BackupBegin {
+    const message = createBaseBackupBegin();
+    message.format = object.format ?? 0;
+    message.storeID = object.storeID ?? new Uint8Array(0);
+    message.seq = (object.seq !== undefined && object.seq !== null) ? BigInt(object.seq) : 0n;
+    message.takenAtMs = (object.takenAtMs !== undefined && object.takenAtMs !== null) ? BigInt(object.takenAtMs) : 0n;
+    message.threadID = object.threadID ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseBackupThread(): BackupThread {
+  return { threadID: new Uint8Array(0), row: new Uint8Array(0) };
+}
+
+export const BackupThread: MessageFns<BackupThread> = {
+  encode(message: BackupThread, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.threadID.length !== 0) {
+      writer.uint32(10).bytes(message.threadID);
+    }
+    if (message.row.length !== 0) {
+      writer.uint32(18).bytes(message.row);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BackupThread {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBackupThread();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.threadID = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.row = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BackupThread>): BackupThread {
+    return BackupThread.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BackupThread>): BackupThread {
+    const message = createBaseBackupThread();
+    message.threadID = object.threadID ?? new Uint8Array(0);
+    message.row = object.row ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseBackupChain(): BackupChain {
+  return { threadID: new Uint8Array(0), number: 0n, base: 0n, counter: 0n, head: new Uint8Array(0) };
+}
+
+export const BackupChain: MessageFns<BackupChain> = {
+  encode(message: BackupChain, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.threadID.length !== 0) {
+      writer.uint32(10).bytes(message.threadID);
+    }
+    if (message.number !== 0n) {
+      if (BigInt.asIntN(64, message.number) !== message.number) {
+        throw new globalThis.Error("value provided for field message.number of type int64 too large");
+      }
+      writer.uint32(16).int64(message.number);
+    }
+    if (message.base !== 0n) {
+      if (BigInt.asIntN(64, message.base) !== message.base) {
+        throw new globalThis.Error("value provided for field message.base of type int64 too large");
+      }
+      writer.uint32(24).int64(message.base);
+    }
+    if (message.counter !== 0n) {
+      if (BigInt.asIntN(64, message.counter) !== message.counter) {
+        throw new globalThis.Error("value provided for field message.counter of type int64 too large");
+      }
+      writer.uint32(32).int64(message.counter);
+    }
+    if (message.head.length !== 0) {
+      writer.uint32(42).bytes(message.head);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BackupChain {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBackupChain();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.threadID = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.number = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.base = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.counter = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.head = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BackupChain>): BackupChain {
+    return BackupChain.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BackupChain>): BackupChain {
+    const message = createBaseBackupChain();
+    message.threadID = object.threadID ?? new Uint8Array(0);
+    message.number = (object.number !== undefined && object.number !== null) ? BigInt(object.number) : 0n;
+    message.base = (object.base !== undefined && object.base !== null) ? BigInt(object.base) : 0n;
+    message.counter = (object.counter !== undefined && object.counter !== null) ? BigInt(object.counter) : 0n;
+    message.head = object.head ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseBackupLog(): BackupLog {
+  return { chain: undefined, after: 0n, row: new Uint8Array(0) };
+}
+
+export const BackupLog: MessageFns<BackupLog> = {
+  encode(message: BackupLog, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.chain !== undefined) {
+      BackupChain.encode(message.chain, writer.uint32(10).fork()).join();
+    }
+    if (message.after !== 0n) {
+      if (BigInt.asIntN(64, message.after) !== message.after) {
+        throw new globalThis.Error("value provided for field message.after of type int64 too large");
+      }
+      writer.uint32(16).int64(message.after);
+    }
+    if (message.row.length !== 0) {
+      writer.uint32(26).bytes(message.row);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BackupLog {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBackupLog();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.chain = BackupChain.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.after = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.row = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BackupLog>): BackupLog {
+    return BackupLog.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BackupLog>): BackupLog {
+    const message = createBaseBackupLog();
+    message.chain = (object.chain !== undefined && object.chain !== null)
+      ? BackupChain.fromPartial(object.chain)
+      : undefined;
+    message.after = (object.after !== undefined && object.after !== null) ? BigInt(object.after) : 0n;
+    message.row = object.row ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseBackupPeer(): BackupPeer {
+  return { peerID: new Uint8Array(0), row: new Uint8Array(0) };
+}
+
+export const BackupPeer: MessageFns<BackupPeer> = {
+  encode(message: BackupPeer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.peerID.length !== 0) {
+      writer.uint32(10).bytes(message.peerID);
+    }
+    if (message.row.length !== 0) {
+      writer.uint32(18).bytes(message.row);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BackupPeer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBackupPeer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.peerID = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.row = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BackupPeer>): BackupPeer {
+    return BackupPeer.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BackupPeer>): BackupPeer {
+    const message = createBaseBackupPeer();
+    message.peerID = object.peerID ?? new Uint8Array(0);
+    message.row = object.row ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseBackupRecords(): BackupRecords {
+  return { threadID: new Uint8Array(0), number: 0n, first: 0n, records: [] };
+}
+
+export const BackupRecords: MessageFns<BackupRecords> = {
+  encode(message: BackupRecords, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.threadID.length !== 0) {
+      writer.uint32(10).bytes(message.threadID);
+    }
+    if (message.number !== 0n) {
+      if (BigInt.asIntN(64, message.number) !== message.number) {
+        throw new globalThis.Error("value provided for field message.number of type int64 too large");
+      }
+      writer.uint32(16).int64(message.number);
+    }
+    if (message.first !== 0n) {
+      if (BigInt.asIntN(64, message.first) !== message.first) {
+        throw new globalThis.Error("value provided for field message.first of type int64 too large");
+      }
+      writer.uint32(24).int64(message.first);
+    }
+    for (const v of message.records) {
+      Record.encode(v!, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BackupRecords {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBackupRecords();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.threadID = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.number = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.first = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.records.push(Record.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BackupRecords>): BackupRecords {
+    return BackupRecords.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BackupRecords>): BackupRecords {
+    const message = createBaseBackupRecords();
+    message.threadID = object.threadID ?? new Uint8Array(0);
+    message.number = (object.number !== undefined && object.number !== null) ? BigInt(object.number) : 0n;
+    message.first = (object.first !== undefined && object.first !== null) ? BigInt(object.first) : 0n;
+    message.records = object.records?.map((e) => Record.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseBackupEnd(): BackupEnd {
+  return { threads: 0n, logs: 0n, records: 0n, bytes: 0n };
+}
+
+export const BackupEnd: MessageFns<BackupEnd> = {
+  encode(message: BackupEnd, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.threads !== 0n) {
+      if (BigInt.asIntN(64, message.threads) !== message.threads) {
+        throw new globalThis.Error("value provided for field message.threads of type int64 too large");
+      }
+      writer.uint32(8).int64(message.threads);
+    }
+    if (message.logs !== 0n) {
+      if (BigInt.asIntN(64, message.logs) !== message.logs) {
+        throw new globalThis.Error("value provided for field message.logs of type int64 too large");
+      }
+      writer.uint32(16).int64(message.logs);
+    }
+    if (message.records !== 0n) {
+      if (BigInt.asIntN(64, message.records) !== message.records) {
+        throw new globalThis.Error("value provided for field message.records of type int64 too large");
+      }
+      writer.uint32(24).int64(message.records);
+    }
+    if (message.bytes !== 0n) {
+      if (BigInt.asIntN(64, message.bytes) !== message.bytes) {
+        throw new globalThis.Error("value provided for field message.bytes of type int64 too large");
+      }
+      writer.uint32(32).int64(message.bytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BackupEnd {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBackupEnd();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.threads = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.logs = reader.int64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.records = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.bytes = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BackupEnd>): BackupEnd {
+    return BackupEnd.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BackupEnd>): BackupEnd {
+    const message = createBaseBackupEnd();
+    message.threads = (object.threads !== undefined && object.threads !== null) ? BigInt(object.threads) : 0n;
+    message.logs = (object.logs !== undefined && object.logs !== null) ? BigInt(object.logs) : 0n;
+    message.records = (object.records !== undefined && object.records !== null) ? BigInt(object.records) : 0n;
+    message.bytes = (object.bytes !== undefined && object.bytes !== null) ? BigInt(object.bytes) : 0n;
+    return message;
+  },
+};
+
 export type APIDefinition = typeof APIDefinition;
 export const APIDefinition = {
   name: "API",
@@ -2758,6 +3701,19 @@ export const APIDefinition = {
       requestStream: false,
       responseType: GetSyncStatusReply as typeof GetSyncStatusReply,
       responseStream: false,
+      options: {},
+    },
+    /**
+     * For operators: all that cannot be made again, as it is at one moment: threads with their keys and definitions, logs
+     * without their private keys, records, addresses of peers. In this order: begin; each thread, followed by its chains in
+     * order of number; peers; records of each chain in order; end. A stream without `end` is not whole.
+     */
+    backup: {
+      name: "Backup",
+      requestType: BackupRequest as typeof BackupRequest,
+      requestStream: false,
+      responseType: BackupReply as typeof BackupReply,
+      responseStream: true,
       options: {},
     },
   },

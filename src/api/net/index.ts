@@ -5,6 +5,7 @@ import { bidi, type RpcService, serverStream, unary } from '../service.ts'
 import { addRecord } from './add-record.ts'
 import { addReplicator } from './add-replicator.ts'
 import { addThread } from './add-thread.ts'
+import { backup } from './backup.ts'
 import { createRecord } from './create-record.ts'
 import { createThread } from './create-thread.ts'
 import { deleteThread } from './delete-thread.ts'
@@ -37,5 +38,6 @@ export const netService: RpcService<keyof APIDefinition['methods']> = {
     getRecord: unary(rpc.getRecord, getRecord, codes),
     subscribe: serverStream(rpc.subscribe, subscribe, codes),
     getSyncStatus: unary(rpc.getSyncStatus, getSyncStatus),
+    backup: serverStream(rpc.backup, backup, codes),
   },
 }

@@ -1,11 +1,11 @@
 import { APIDefinition as DB, type CollectionConfig } from '../../api/gen/threads.ts'
-import { type LogInfo, APIDefinition as NET } from '../../api/gen/threadsnet.ts'
-import { toHex } from '../../core/bytes.ts'
+import { type BackupChain, type BackupReply, type LogInfo, APIDefinition as NET } from '../../api/gen/threadsnet.ts'
+import { EMPTY_BYTES, toHex } from '../../core/bytes.ts'
 import { hasCode } from '../../core/errors.ts'
 import { type LogId, type PeerId, peerIdFromBytes } from '../../core/peer-id.ts'
 import { type ThreadId, threadIdFromBytes, threadIdToBytes } from '../../core/thread-id.ts'
 import { readVarint } from '../../core/varint.ts'
-import { callUnary, type Method, type Service } from '../rpc.ts'
+import { callReplies, callUnary, type Method, type Service } from '../rpc.ts'
 import { GrpcTransport } from './grpc-transport.ts'
 
 export type { CollectionConfig } from '../../api/gen/threads.ts'
@@ -86,6 +86,21 @@ export class DaemonClient implements Disposable {
   /** Fetches what the thread's peers have. */
   async pull(id: ThreadId): Promise<void> {
     await this.#call(NET, NET.methods.pullThread, { threadID: threadIdToBytes(id) })
+  }
+
+  /**
+   * All that cannot be made again, or one thread of it. Of chains that are `known`, with their heads, what is behind. The
+   * last frame is `end`.
+   */
+  async *backup(request: {
+    thread: ThreadId | undefined
+    known: readonly BackupChain[]
+  }): AsyncGenerator<NonNullable<BackupReply['frame']>> {
+    const threadID = request.thread === undefined ? EMPTY_BYTES : threadIdToBytes(request.thread)
+    const members = { threadID, known: [...request.known] }
+    const call = { service: NET, method: NET.methods.backup, members }
+    const replies = callReplies(this.#transport, call, { authorization: '' })
+    for await (const { frame } of replies) if (frame !== undefined) yield frame
   }
 
   [Symbol.dispose](): void {

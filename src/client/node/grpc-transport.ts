@@ -1,15 +1,17 @@
 import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js'
 import { systemClock } from '../../core/clock.ts'
 import { type Endpoint, failureOf } from '../failure.ts'
-import type { CallOptions, UnaryTransport } from '../transport.ts'
+import type { CallOptions, StreamTransport, UnaryTransport } from '../transport.ts'
 
 /** A call may pull records: this long, not longer. */
 const CALL_MS = 60_000
 /** Largest reply taken: a list of databases has no other limit. */
 const MAX_REPLY_BYTES = 256 * 1024 * 1024
+/** How soon a stream ends whose daemon is gone without a word. */
+const KEEPALIVE_TIME_MS = 60_000
 
 /** gRPC on Node, which daemons of go-threads have too. */
-export class GrpcTransport implements UnaryTransport, Disposable {
+export class GrpcTransport implements UnaryTransport, Pick<StreamTransport, 'replies'>, Disposable {
   readonly #endpoint: Endpoint
   readonly #client: Client
 
@@ -18,6 +20,7 @@ export class GrpcTransport implements UnaryTransport, Disposable {
     this.#endpoint = { address, hint: 'It must be the gRPC port of a daemon, by default 6006' }
     this.#client = new Client(address, credentials.createInsecure(), {
       'grpc.max_receive_message_length': MAX_REPLY_BYTES,
+      'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
     })
   }
 
@@ -44,6 +47,32 @@ export class GrpcTransport implements UnaryTransport, Disposable {
     })
   }
 
+  /** Takes as long as it takes; a reply is fetched when it is asked for. */
+  async *replies(path: string, request: Uint8Array, options: CallOptions): AsyncGenerator<Uint8Array> {
+    const { authorization, signal } = options
+    const metadata = new Metadata()
+    if (authorization !== '') metadata.set('authorization', authorization)
+    signal?.throwIfAborted()
+    const call = this.#client.makeServerStreamRequest(
+      path,
+      (bytes: Uint8Array) => Buffer.from(bytes),
+      (bytes: Buffer) => new Uint8Array(bytes),
+      request,
+      metadata,
+    )
+    const onAbort = (): void => call.cancel()
+    signal?.addEventListener('abort', onAbort, { once: true })
+    try {
+      for await (const reply of call) yield reply
+    } catch (error) {
+      if (signal?.aborted === true) throw signal.reason
+      throw isServiceError(error) ? this.#failure(error, path) : error
+    } finally {
+      signal?.removeEventListener('abort', onAbort)
+      call.cancel()
+    }
+  }
+
   [Symbol.dispose](): void {
     this.#client.close()
   }
@@ -54,4 +83,8 @@ export class GrpcTransport implements UnaryTransport, Disposable {
     const outcome = { status, text, code: trailer('threads-error-code'), hint: hint && decodeURI(hint) }
     return failureOf(outcome, this.#endpoint, path) ?? new Error(text)
   }
+}
+
+function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && 'code' in error && 'details' in error && 'metadata' in error
 }

@@ -1,2 +1,3 @@
 /** For programs on Node only: calls over gRPC, also to daemons of go-threads. */
+export { BackupReply } from '../../api/gen/threadsnet.ts'
 export { type CollectionConfig, DaemonClient, type LogHead, type ThreadState } from './daemon-client.ts'

@@ -110,6 +110,7 @@ const requests: Record<string, [RpcMethod, Uint8Array]> = {
     getRecord: { threadID: dbID, recordID },
     subscribe: { threadIDs: [dbID] },
     getSyncStatus: {},
+    backup: {},
     getToken: undefined,
     getHostID: undefined,
   }),
