@@ -1,0 +1,43 @@
+import { type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+/** Keys are in them. */
+const OWNER_ONLY = 0o600
+
+/** Ending of a file that is not whole yet. */
+export const PARTIAL = '.partial'
+
+export async function writeDurably(path: string, text: string): Promise<void> {
+  await makeDurably(path, async (handle) => {
+    await handle.writeFile(text)
+    return path
+  })
+}
+
+/**
+ * Makes a file, or replaces one, whose path `fill` answers; `near` is a path beside it. After a crash at any moment it is
+ * there whole, or as it was before. What is left of one that was cut off ends with `.partial`.
+ */
+export async function makeDurably(near: string, fill: (handle: FileHandle) => Promise<string>): Promise<void> {
+  const draft = `${near}.${process.pid}${PARTIAL}`
+  const handle = await open(draft, 'w', OWNER_ONLY)
+  try {
+    let path: string
+    try {
+      path = await fill(handle)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(draft, path)
+  } catch (error) {
+    await rm(draft, { force: true })
+    throw error
+  }
+  const directory = await open(dirname(near))
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
