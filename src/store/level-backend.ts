@@ -99,17 +99,30 @@ export class LevelBackedStore implements OrderedStore {
     snapshot: AbstractSnapshot | undefined,
   ): Promise<(Uint8Array | undefined)[]> {
     try {
-      const values = this.#isDirect(keys.length)
-        ? keys.map((key) => this.#db.getSync(key, { snapshot }))
-        : await this.#db.getMany([...keys], { snapshot })
+      const values =
+        this.#readsDirectly && keys.length <= DIRECT_KEYS
+          ? await this.#readFew(keys, snapshot)
+          : await this.#db.getMany([...keys], { snapshot })
       return values.map((value) => value && plain(value))
     } catch (error) {
       throw storeError(error, this.#name)
     }
   }
 
+  async #readFew(
+    keys: readonly Uint8Array[],
+    snapshot: AbstractSnapshot | undefined,
+  ): Promise<(Uint8Array | undefined)[]> {
+    const [first, ...others] = keys
+    if (first === undefined) return []
+    const value = this.#isDirect(keys.length)
+      ? this.#db.getSync(first, { snapshot })
+      : await this.#db.get(first, { snapshot })
+    return [value, ...others.map((key) => this.#db.getSync(key, { snapshot }))]
+  }
+
   #isDirect(keys: number): boolean {
-    if (!this.#readsDirectly || keys > DIRECT_KEYS) return false
+    if (!this.#readsDirectly) return false
     this.#reads += keys
     if (this.#reads < DIRECT_READS) return true
     this.#reads = 0

@@ -26,6 +26,10 @@ export const TAGS: Readonly<Record<ValueKind, number>> = {
   object: 0x60,
 }
 
+const KINDS: ReadonlyMap<number | undefined, ValueKind> = new Map(
+  (Object.keys(TAGS) as ValueKind[]).map((kind) => [TAGS[kind], kind]),
+)
+
 const NUMBER_BYTES = 9
 /** Bytes of a string that an entry holds. */
 export const MAX_STRING_BYTES = 512
@@ -111,26 +115,39 @@ function cutOffset(component: Uint8Array, end: number): number | undefined {
   return offset === end - 2 ? undefined : offset
 }
 
+/** What kind of value has this component, which ascends. Throws STORE_CORRUPT. */
+export function kindOfComponent(component: Uint8Array): ValueKind {
+  const kind = KINDS.get(component[0])
+  if (kind === undefined) throw malformedEntry()
+  return kind
+}
+
 /** Whether different values may have this component, which ascends. */
 export function isCut(component: Uint8Array): boolean {
   return (component[0] ?? 0) >= TAGS.string && component.at(-1) === CUT_END
 }
 
 /** The first component of an entry, and the id of its instance. */
-export function readEntry(key: Uint8Array, prefixLength: number, index: IndexDefinition): EntryParts {
+export function readEntry(key: Uint8Array, prefixLength: number, index: IndexDefinition): EntryParts<string> {
+  const { component, id } = entryParts(key, prefixLength, index)
+  return { component, id: decodeText(readEscaped(id, 0).bytes) }
+}
+
+/** As {@link readEntry}, with the id as it stands in keys. */
+export function entryParts(key: Uint8Array, prefixLength: number, { fields }: IndexDefinition): EntryParts<Uint8Array> {
   let offset = prefixLength
   let first: Uint8Array | undefined
-  for (const { desc } of index.fields) {
+  for (const { desc } of fields) {
     const end = componentEnd(key, offset, desc ? 0xff : 0)
     first ??= key.subarray(offset, end)
     offset = end
   }
-  return { component: first ?? NO_VALUE, id: decodeText(readEscaped(key, offset).bytes) }
+  return { component: first ?? NO_VALUE, id: key.subarray(offset) }
 }
 
-export interface EntryParts {
+export interface EntryParts<Id> {
   readonly component: Uint8Array
-  readonly id: string
+  readonly id: Id
 }
 
 /** `mask` is what the bytes of the component are inverted with. */
@@ -143,7 +160,11 @@ function componentEnd(key: Uint8Array, offset: number, mask: number): number {
     const following = (key[++i] ?? 0) ^ mask
     if (following === END || following === CUT_END) return i + 1
   }
-  throw new ThreadsError('STORE_CORRUPT', 'the store holds a malformed index entry')
+  throw malformedEntry()
+}
+
+function malformedEntry(): ThreadsError {
+  return new ThreadsError('STORE_CORRUPT', 'the store holds a malformed index entry')
 }
 
 function encodedId(id: string): Uint8Array {

@@ -1,75 +1,118 @@
-import { compareBytes } from '../../core/bytes.ts'
+import { EMPTY_BYTES, equalBytes } from '../../core/bytes.ts'
 import type { KeyRange, ReadView } from '../../store/ordered-store.ts'
-import { indexPrefix, readEntry } from '../indexes/entry.ts'
-import { documentOfInstance, instanceKey } from '../rows.ts'
+import { documentOfInstance } from '../rows.ts'
+import { EntryReader } from './entry-reader.ts'
 import type { Plan, PlanPlace } from './plan.ts'
 
 /** An instance that may be a result. */
 export interface Candidate {
   /** Of the row; orders as the id does. */
   readonly key: Uint8Array
+  /** The value, as the entry of the index has it; empty without an index. */
+  readonly component: Uint8Array
+  /** As it is stored. Those that an index leads to are not read yet. */
+  readonly document?: Uint8Array
+}
+
+export interface LoadedCandidate extends Candidate {
   readonly document: Uint8Array
 }
 
-export interface CandidatePage {
-  readonly candidates: readonly Candidate[]
-  /** In index order: what the entries of later pages are not before. */
-  readonly component?: Uint8Array
-}
-
-/** Instances of the first page and, for what is read on, of later pages. */
-const FIRST_PAGE = 16
+/** Instances of a page, and documents read at once. */
 const PAGE = 256
 
-/** The instances a plan leads to, in the order it says. Those without a document are passed over. */
-export function candidatePages(plan: Plan, place: PlanPlace & { view: ReadView }): AsyncIterable<CandidatePage> {
-  return plan.index === undefined ? scanPages(plan.instances, place.view) : indexPages(plan, plan.index, place)
+/**
+ * The instances a plan leads to, in the order it says. Deleted ones are passed over. `wanted` says how many may be
+ * enough, from 1.
+ */
+export function candidatePages(
+  plan: Plan,
+  place: PlanPlace & { readonly view: ReadView },
+  wanted: number,
+): AsyncIterable<readonly Candidate[]> {
+  const first = Math.min(wanted, PAGE)
+  const { view } = place
+  if (plan.index === undefined) return rowPages({ ...plan.instances, first }, view)
+  const range = { ...plan.index.range, keysOnly: true, first }
+  const reading = { range, entries: new EntryReader(plan, plan.index, place), view }
+  return plan.order === 'index' && range.reverse === true ? descendingPages(reading) : entryPages(reading)
 }
 
-async function* scanPages(range: KeyRange, view: ReadView): AsyncGenerator<CandidatePage> {
-  let candidates: Candidate[] = []
-  let size = FIRST_PAGE
+/** The candidates with their documents, read where they are missing. Those that have none are left out. */
+export async function withDocuments(candidates: readonly Candidate[], view: ReadView): Promise<LoadedCandidate[]> {
+  const loaded: LoadedCandidate[] = []
+  for (let start = 0; start < candidates.length; start += PAGE) {
+    const page = candidates.slice(start, start + PAGE)
+    const keys = page.flatMap(({ document, key }) => (document === undefined ? [key] : []))
+    const rows = keys.length === 0 ? [] : await view.getMany(keys)
+    let next = 0
+    for (const candidate of page) {
+      const row = candidate.document === undefined ? rows[next++] : undefined
+      const document = candidate.document ?? (row && documentOfInstance(row))
+      if (document !== undefined) loaded.push({ key: candidate.key, component: candidate.component, document })
+    }
+  }
+  return loaded
+}
+
+async function* rowPages(range: KeyRange & { first: number }, view: ReadView): AsyncGenerator<Candidate[]> {
+  let page: Candidate[] = []
+  let size = range.first
   for await (const [key, row] of view.entries(range)) {
     const document = documentOfInstance(row)
     if (document === undefined) continue
-    candidates.push({ key, document })
-    if (candidates.length < size) continue
-    yield { candidates }
-    candidates = []
+    page.push({ key, component: EMPTY_BYTES, document })
+    if (page.length < size) continue
+    yield page
+    page = []
     size = PAGE
   }
-  yield { candidates }
+  yield page
 }
 
-async function* indexPages(
-  { instances }: Plan,
-  { definition, range }: NonNullable<Plan['index']>,
-  place: PlanPlace & { view: ReadView },
-): AsyncGenerator<CandidatePage> {
-  const { view, thread, generation, collection } = place
-  const prefixLength = indexPrefix(place, definition).length
-  let keys: Uint8Array[] = []
-  let size = FIRST_PAGE
+interface IndexReading {
+  readonly range: KeyRange & { first: number }
+  readonly entries: EntryReader
+  readonly view: ReadView
+}
+
+async function* entryPages({ range, entries, view }: IndexReading): AsyncGenerator<Candidate[]> {
+  let page: Candidate[] = []
+  let size = range.first
   for await (const [entry] of view.entries(range)) {
-    const { component, id } = readEntry(entry, prefixLength, definition)
-    const key = instanceKey(thread, generation, { collection, id })
-    if (compareBytes(key, instances.gte) < 0 || compareBytes(key, instances.lt) >= 0) continue
-    keys.push(key)
-    if (keys.length < size) continue
-    yield { candidates: await load(keys, view), component }
-    keys = []
+    const candidate = entries.read(entry)
+    if (candidate === undefined) continue
+    page.push(candidate)
+    if (page.length < size) continue
+    yield page
+    page = []
     size = PAGE
   }
-  yield { candidates: await load(keys, view) }
+  yield page
 }
 
-async function load(keys: readonly Uint8Array[], view: ReadView): Promise<Candidate[]> {
-  const rows = keys.length === 0 ? [] : await view.getMany(keys)
-  const candidates: Candidate[] = []
-  for (const [i, key] of keys.entries()) {
-    const row = rows[i]
-    const document = row && documentOfInstance(row)
-    if (document !== undefined) candidates.push({ key, document })
+/** Values descend while the ids of one value ascend. A value of as many instances as are wanted is read forwards. */
+async function* descendingPages({ range, entries, view }: IndexReading): AsyncGenerator<Candidate[]> {
+  for (let { lt } = range; ; ) {
+    let group: Candidate[] = []
+    let large: KeyRange | undefined
+    for await (const [entry] of view.entries({ ...range, lt })) {
+      const candidate = entries.read(entry)
+      if (candidate === undefined) continue
+      if (group[0] !== undefined && !equalBytes(group[0].component, candidate.component)) {
+        yield group.toReversed()
+        group = []
+      }
+      group.push(candidate)
+      if (group.length < range.first) continue
+      large = entries.rangeOf(candidate.component)
+      break
+    }
+    if (large === undefined) {
+      yield group.toReversed()
+      return
+    }
+    yield* entryPages({ range: { ...range, ...large, reverse: false }, entries, view })
+    lt = large.gte
   }
-  return candidates
 }

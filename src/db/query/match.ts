@@ -1,7 +1,10 @@
 import type { Document, JsonValue } from '../json.ts'
 import { compareStrings } from './order.ts'
-import { valueAt } from './path.ts'
+import { readerOf } from './path.ts'
 import type { Comparison, Criterion, Query } from './query.ts'
+
+/** Whether a document fits. */
+export type Matcher = (document: Document) => boolean
 
 const HOLDS: Readonly<Record<Comparison, (order: number) => boolean>> = {
   eq: (order) => order === 0,
@@ -12,12 +15,16 @@ const HOLDS: Readonly<Record<Comparison, (order: number) => boolean>> = {
   le: (order) => order <= 0,
 }
 
-/** Whether a document fits the criteria of a query. */
-export function matches(query: Query, document: Document): boolean {
+/** Tells which documents fit the criteria of a query. To be made once for all of them. */
+export function matcherOf(query: Query): Matcher {
+  if (matchesAll(query)) return () => true
   const { ands = [], ors = [] } = query
-  if (ands.length === 0 && ors.length === 0) return true
-  if (ands.length > 0 && ands.every((criterion) => holds(criterion, document))) return true
-  return ors.some((alternative) => matches(alternative, document))
+  const criteria = ands.map(criterionMatcher)
+  const alternatives = ors.map(matcherOf)
+  if (ands.length > 0) alternatives.unshift((document) => criteria.every((holds) => holds(document)))
+  const [only] = alternatives
+  if (alternatives.length === 1 && only !== undefined) return only
+  return (document) => alternatives.some((matches) => matches(document))
 }
 
 /** Whether every document matches. */
@@ -25,9 +32,13 @@ export function matchesAll({ ands = [], ors = [] }: Query): boolean {
   return ands.length === 0 && (ors.length === 0 || ors.some(matchesAll))
 }
 
-function holds(criterion: Criterion, document: Document): boolean {
-  const order = orderAgainst(valueAt(document, criterion.path), criterion.value)
-  return order !== undefined && HOLDS[criterion.operation](order)
+function criterionMatcher({ path, operation, value: given }: Criterion): Matcher {
+  const valueIn = readerOf(path)
+  const holds = HOLDS[operation]
+  return (document) => {
+    const order = orderAgainst(valueIn(document), given)
+    return order !== undefined && holds(order)
+  }
 }
 
 /** Below 0 if the value is less; `undefined` if the two cannot be compared. */

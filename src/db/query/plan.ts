@@ -6,6 +6,7 @@ import type { IndexDefinition } from '../indexes/definition.ts'
 import { encodeComponent, indexPrefix, type IndexPlace, isCut } from '../indexes/entry.ts'
 import { MAX_INSTANCE_ID_BYTES } from '../fold/constants.ts'
 import { instanceKey, instanceRange } from '../rows.ts'
+import { matchesAll } from './match.ts'
 import { ID_PATH } from './path.ts'
 import type { Criterion, Query } from './query.ts'
 
@@ -16,15 +17,22 @@ export interface PlanPlace extends IndexPlace {
   readonly filtered: boolean
 }
 
-/** The order in which rows are read, as far as it is that of the results. */
-export type ReadOrder = 'results' | 'sort-value' | 'other'
+/**
+ * The order in which instances are read: that of the results; by the value of the index, which is that of the results but
+ * for long values that are cut; or another one.
+ */
+export type ReadOrder = 'results' | 'index' | 'other'
 
 export interface Plan {
   /** Rows of instances outside do not count; by id. */
   readonly instances: KeyRange
+  /** Whether `instances` leaves out a part of the collection. */
+  readonly isPart: boolean
   /** Entries to go by; without them all rows of `instances` are read. */
   readonly index?: { readonly definition: IndexDefinition; readonly range: KeyRange }
   readonly order: ReadOrder
+  /** Every instance that is read fits the criteria. */
+  readonly decided: boolean
 }
 
 /** `undefined` if nothing can be found. */
@@ -33,17 +41,37 @@ export function planQuery(query: Query, place: PlanPlace): Plan | undefined {
   if (wished && wished !== ID_PATH && !place.indexes.some((each) => pathOf(each) === wished)) {
     return undefined
   }
-  const instances = instancesOf(query, place)
-  if (instances === undefined) return undefined
-  const served = place.filtered || isOneInstance(query) ? undefined : chooseIndex(query, place)
-  if (served === undefined) return { instances, order: byId(query, place) ? 'results' : 'other' }
-  const range = rangeOf(served, place)
-  if (compareBytes(range.gte, range.lt) >= 0) return undefined
-  if (sort !== undefined && sort.path === pathOf(served.definition)) {
-    return { instances, index: { ...served, range: { ...range, reverse: sort.desc === true } }, order: 'sort-value' }
+  const ids = instancesOf(query, place)
+  if (ids === undefined) return undefined
+  const choice = place.filtered || isOneInstance(query) ? undefined : chooseIndex(query, place)
+  if (choice === undefined) {
+    return { ...ids, order: byId(query, place) ? 'results' : 'other', decided: isDecided(query, place, undefined) }
   }
-  const order = served.kind === 'equal' && sort === undefined ? 'results' : 'other'
-  return { instances, index: { ...served, range }, order }
+  const { definition } = choice
+  const range = rangeOf(choice, place)
+  if (compareBytes(range.gte, range.lt) >= 0) return undefined
+  const order = orderOf(choice, sort)
+  const isReverse = sort?.desc === true && (order === 'index' || sort.path === ID_PATH)
+  const index = { definition, range: { ...range, reverse: order !== 'other' && isReverse } }
+  return { ...ids, index, order, decided: isDecided(query, place, choice) }
+}
+
+/** Entries of one value stand in the order of ids. */
+function orderOf({ definition, kind, isExact }: Choice, sort: Query['sort']): ReadOrder {
+  const isByValue = sort?.path === pathOf(definition)
+  if (kind === 'equal' && (sort === undefined || sort.path === ID_PATH || (isByValue && isExact))) return 'results'
+  return isByValue ? 'index' : 'other'
+}
+
+/** Whether the rows, or the entries of an index, are those that fit the criteria, and no others. */
+function isDecided(query: Query, { filtered }: PlanPlace, choice: Choice | undefined): boolean {
+  if (matchesAll(query)) return true
+  const { ands = [], ors = [] } = query
+  if (filtered || ors.length > 0) return false
+  return ands.every((criterion) => {
+    if (criterion.path === ID_PATH) return criterion.operation !== 'ne'
+    return choice !== undefined && choice.isExact && choice.criteria.includes(criterion)
+  })
 }
 
 /** Whether results come by id, so that rows stand in their order. */
@@ -52,7 +80,7 @@ function byId({ sort }: Query, { filtered }: PlanPlace): boolean {
 }
 
 /** The rows that `seek` and criteria on the id leave. */
-function instancesOf(query: Query, place: PlanPlace): KeyRange | undefined {
+function instancesOf(query: Query, place: PlanPlace): Pick<Plan, 'instances' | 'isPart'> | undefined {
   const { collection, thread, generation, filtered } = place
   const range = instanceRange(thread, generation, collection)
   const descending = query.sort?.path === ID_PATH && query.sort.desc === true
@@ -65,7 +93,7 @@ function instancesOf(query: Query, place: PlanPlace): KeyRange | undefined {
     narrow(range, prefixRange(instanceKey(thread, generation, { collection, id })), operation)
   }
   if (compareBytes(range.gte, range.lt) >= 0) return undefined
-  return { ...range, reverse: descending && !filtered }
+  return { instances: { ...range, reverse: descending && !filtered }, isPart: bounds.length > 0 }
 }
 
 /** Limits a range to what compares to the keys of a value as `operation` says. */
@@ -99,6 +127,8 @@ interface Choice {
   readonly criteria: readonly Criterion[]
   /** How the index helps: entries of one value, of a range of values, or just in the order of the sort. */
   readonly kind: 'equal' | 'range' | 'sort'
+  /** No value of a criterion is cut: the entries tell all there is to know of it. */
+  readonly isExact: boolean
 }
 
 /** Lower is better. An index for the order pays only if reading can stop early. */
@@ -107,13 +137,13 @@ const WORTH: Readonly<Record<Choice['kind'], number>> = { equal: 0, range: 1, so
 function chooseIndex(query: Query, { indexes }: PlanPlace): Choice | undefined {
   const choices: Choice[] = []
   for (const definition of indexes) {
-    if (!definition.ready || definition.fields[0]?.desc !== false) continue
+    if (!definition.ready || definition.fields.length !== 1 || definition.fields[0]?.desc !== false) continue
     const path = pathOf(definition)
     const criteria = necessary(query, path).filter(isRange)
-    if (criteria.some((criterion) => criterion.operation === 'eq'))
-      choices.push({ definition, criteria, kind: 'equal' })
-    else if (criteria.length > 0) choices.push({ definition, criteria, kind: 'range' })
-    else if (query.sort?.path === path && query.limit) choices.push({ definition, criteria, kind: 'sort' })
+    const choice = { definition, criteria, isExact: !criteria.some(({ value }) => isCut(encodeComponent(value))) }
+    if (criteria.some((criterion) => criterion.operation === 'eq')) choices.push({ ...choice, kind: 'equal' })
+    else if (criteria.length > 0) choices.push({ ...choice, kind: 'range' })
+    else if (query.sort?.path === path && query.limit) choices.push({ ...choice, kind: 'sort' })
   }
   const wished = choices.find(({ definition }) => pathOf(definition) === query.index)
   return wished ?? choices.toSorted((a, b) => WORTH[a.kind] - WORTH[b.kind])[0]

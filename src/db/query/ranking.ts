@@ -15,13 +15,6 @@ export class Ranking<T> {
     if (this.#items.length > 2 * this.#size) this.#trim()
   }
 
-  /** The last item that counts, once there are as many as wanted. Only items before it can still change the result. */
-  get last(): T | undefined {
-    if (this.#items.length < this.#size) return undefined
-    this.#trim()
-    return this.#items.at(-1)
-  }
-
   sorted(): T[] {
     this.#trim()
     return this.#items

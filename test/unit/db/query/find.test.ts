@@ -5,7 +5,7 @@ import { hasCode } from '../../../../src/core/errors.ts'
 import type { IndexDefinition } from '../../../../src/db/indexes/definition.ts'
 import type { Document, JsonValue } from '../../../../src/db/json.ts'
 import { find, type FindSource } from '../../../../src/db/query/find.ts'
-import { matches } from '../../../../src/db/query/match.ts'
+import { matcherOf } from '../../../../src/db/query/match.ts'
 import { compareStrings, compareValues, kindOf } from '../../../../src/db/query/order.ts'
 import { valueAt } from '../../../../src/db/query/path.ts'
 import type { Criterion, Query } from '../../../../src/db/query/query.ts'
@@ -47,7 +47,7 @@ function expected(query: Query, texts: ReadonlyMap<string, string | undefined>):
   const sign = sort?.desc === true ? -1 : 1
   const found = [...texts].flatMap(([id, text]) => (text === undefined ? [] : [{ id, text, value: parse(text) }]))
   const results = found
-    .filter(({ value }) => matches(query, value))
+    .filter(({ value }) => matcherOf(query)(value))
     .filter(({ id }) => seek === '' || (byId ? sign : 1) * compareStrings(id, seek) >= 0)
     .toSorted((a, b) => compareStrings(a.id, b.id))
     .toSorted((a, b) => {
@@ -131,7 +131,21 @@ const plainQueries = fc.record(
   { ands: fc.array(criteria, { minLength: 1, maxLength: 2 }), sort: sorts, limit: fc.nat(4) },
   { requiredKeys: ['ands'] },
 )
-const queries: fc.Arbitrary<Query> = fc.oneof(anyQueries, plainQueries)
+/** Those that an index can answer in its order, with a range or without, from either end. */
+const sortedQueries = fc
+  .record({
+    path: fc.constantFrom(...PATHS),
+    desc: fc.boolean(),
+    bound: fc.option(fc.record({ operation: fc.constantFrom('eq', 'gt', 'lt', 'ge', 'le'), value: commonValues })),
+    seek: fc.option(ids, { freq: 3 }),
+    limit: fc.integer({ min: 1, max: 9 }),
+    skip: fc.nat(3),
+  })
+  .map(({ path, desc, bound, seek, limit, skip }): Query => {
+    const ands = bound === null ? [] : [{ path, ...bound }]
+    return { ands, sort: { path, desc }, limit, skip, ...(seek === null ? {} : { seek }) }
+  })
+const queries: fc.Arbitrary<Query> = fc.oneof(anyQueries, plainQueries, sortedQueries)
 
 async function outcome(query: Query, source: FindSource): Promise<readonly string[] | string> {
   try {
@@ -228,6 +242,49 @@ describe('an index', () => {
       const found = await textsFound(query, { ...source, view })
       expect(found).toEqual(await textsFound(query, withoutIndexes(source)))
       expect(reads.rows).toBeLessThan(50)
+    }
+  })
+
+  test('gives the order of a sort by values that many instances have, from either end', async () => {
+    const source = await manyDocuments()
+    for (const desc of [false, true]) {
+      const { view, reads } = counting(source.view)
+      const query: Query = { sort: { path: 'a', desc }, skip: 1, limit: 3 }
+      const found = await textsFound(query, { ...source, view })
+      expect(found).toEqual(await textsFound(query, withoutIndexes(source)))
+      expect(reads).toEqual({ rows: 3, entries: desc ? 8 : 4 })
+      const all: Query = { sort: { path: 'a', desc }, limit: 250 }
+      expect(await textsFound(all, { ...source, view })).toEqual(await textsFound(all, withoutIndexes(source)))
+    }
+  })
+
+  test('decides what fits without the documents: those that are not answered are not read', async () => {
+    const source = await manyDocuments()
+    const { view, reads } = counting(source.view)
+    const range: Query = { ands: [{ path: 'b', operation: 'lt', value: '500' }], skip: 2, limit: 2 }
+    expect(await textsFound(range, { ...source, view })).toEqual(await textsFound(range, withoutIndexes(source)))
+    const value: Query = {
+      ands: [{ path: 'a', operation: 'eq', value: 3 }],
+      skip: 50,
+      limit: 1,
+      sort: { path: '_id', desc: true },
+    }
+    expect(await textsFound(value, { ...source, view })).toEqual(await textsFound(value, withoutIndexes(source)))
+    expect(reads.rows).toBe(3)
+  })
+
+  test('orders long strings that are cut alike by their ends', async () => {
+    const ends = ['3', '1', '2', '1', '']
+    const documents = ends.map((end, i): [string, string] => [
+      `${i}`,
+      JSON.stringify({ _id: `${i}`, a: `${CUT}${end}` }),
+    ])
+    const source = await collectionOf(new Map([...documents, ['x', '{"_id":"x","a":"b"}']]))
+    for (const desc of [false, true]) {
+      for (const limit of [1, 2, 4, 9]) {
+        const query: Query = { sort: { path: 'a', desc }, limit }
+        expect(await textsFound(query, source)).toEqual(await textsFound(query, withoutIndexes(source)))
+      }
     }
   })
 
