@@ -41,8 +41,8 @@ export interface JournalOptions {
 /** Journal rows read from the disk at once. */
 const PAGE_ROWS = 256
 
-/** Rows deleted in one batch. */
-const TRIM_ROWS = 512
+/** Rows deleted in one batch, at most. Deleting is a commit of its own: at fewer rows than two it would not end. */
+const TRIM_ROWS = { most: 512, least: 2 }
 
 /**
  * Rows looked at after an unclean close. LevelDB can lose at most what four write buffers of 16 MiB held, and no batch
@@ -190,18 +190,24 @@ export class CommitJournal implements Journal {
 
   /** Whether rows should be deleted to stay within `feedBytes`. */
   get overfull(): boolean {
-    return this.#endOffset - this.#baseOffset > this.#options.feedBytes && this.#oldest + TRIM_ROWS <= this.#announced
+    return this.#endOffset - this.#baseOffset > this.#options.feedBytes && this.#trimRows >= TRIM_ROWS.least
+  }
+
+  /** Where rows are few and large, half of them go. */
+  get #trimRows(): number {
+    return Math.min(TRIM_ROWS.most, Math.floor((this.#announced - this.#oldest) / 2))
   }
 
   /** Gives up the oldest rows and returns the operations that delete them. */
   async trim(): Promise<Operation[]> {
     const first = this.#oldest
-    const end = first + TRIM_ROWS
+    const rows = this.#trimRows
+    const end = first + rows
     const value = await this.#store.get(rowKey('f', end))
     if (value === undefined) throw new ThreadsError('STORE_CORRUPT', `row ${end} of the commit journal is missing`)
     this.#baseOffset = decodeJournalRow(end, value).offset
     this.#oldest = end
-    return Array.from({ length: TRIM_ROWS }, (_, i) => ({ type: 'del', key: rowKey('f', first + i) }))
+    return Array.from({ length: rows }, (_, i) => ({ type: 'del', key: rowKey('f', first + i) }))
   }
 
   /**

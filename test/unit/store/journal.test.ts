@@ -1,6 +1,8 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { JournalUpdate } from '../../../src/store/journal.ts'
-import { rowKey } from '../../../src/store/key-codec.ts'
+import type { Batch, Change } from '../../../src/store/commit.ts'
+import { rowKey, rowRange } from '../../../src/store/key-codec.ts'
+import type { ReadView } from '../../../src/store/ordered-store.ts'
 import { openTestStore, putBatch, takeCommits, type TestStore } from '../../support/host-store.ts'
 
 async function open(options: Parameters<typeof openTestStore>[0] = {}): Promise<TestStore> {
@@ -16,6 +18,21 @@ async function write({ host }: TestStore, count: number, text?: string): Promise
 async function nextUpdate(updates: AsyncIterable<JournalUpdate>): Promise<JournalUpdate | undefined> {
   for await (const update of updates) return update
   return undefined
+}
+
+/** A commit whose row takes more than 10,000 bytes. */
+function manyChanges(): Batch {
+  const changes = Array.from(
+    { length: 1_000 },
+    (_, i): Change => ({ collection: 'dogs', id: `dog${i}`, kind: 'saved' }),
+  )
+  return { thread: 1, heads: [], changes, operations: () => [] }
+}
+
+async function rowsOf(reads: ReadView): Promise<Uint8Array[]> {
+  const rows: Uint8Array[] = []
+  for await (const [, row] of reads.entries(rowRange('f'))) rows.push(row)
+  return rows
 }
 
 const upTo = (last: number, first: number = 1): number[] =>
@@ -117,6 +134,17 @@ describe('the journal', () => {
     const kept = await takeCommits(host.journal.subscribe({ after: oldest - 1 }), rows)
     expect(kept.map(({ seq }) => seq)).toEqual(upTo(host.journal.lastSeq, oldest))
     expect(await nextUpdate(behind)).toEqual({ kind: 'resync', seq: host.journal.lastSeq })
+  })
+
+  it('keeps no more than allowed of few large rows either, however small that is', async () => {
+    for (const feedBytes of [100_000, 1]) {
+      const { host } = await open({ feedBytes })
+      for (let i = 0; i < 40; i++) await host.committer.submit(manyChanges())
+      await host.committer.settled(0)
+      const rows = await rowsOf(host.reads)
+      expect(rows.length).toBeLessThan(20)
+      expect(host.journal.lastSeq).toBeLessThan(200)
+    }
   })
 
   it('stays trimmed over a restart, and goes on trimming', async () => {
