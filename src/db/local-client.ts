@@ -14,6 +14,7 @@ import {
   type JoinDatabaseOptions,
   type NewDatabaseOptions,
 } from '../documents/index.ts'
+import { unlessAborted } from '../util/unless-aborted.ts'
 import type { CallOptions, Databases, NewDbOptions } from './index.ts'
 import { infoOf, LocalDriver } from './local-driver.ts'
 
@@ -35,6 +36,8 @@ export function localClient(databases: Databases, options: LocalClientOptions): 
   return new LocalClient(databases, options)
 }
 
+type Signalled<Options> = Options & { signal: AbortSignal }
+
 class LocalClient implements Client {
   readonly #databases: Databases
   readonly #options: LocalClientOptions
@@ -47,29 +50,38 @@ class LocalClient implements Client {
 
   async create({ id, ...options }: NewDatabaseOptions = {}): Promise<TypedDatabase> {
     const threadId = id === undefined ? newThreadId('raw', this.#options.random) : parseThreadId(id)
-    await this.#databases.create(threadId, this.#newOptions(options))
+    const newOptions = this.#newOptions(options)
+    await unlessAborted(() => this.#databases.create(threadId, newOptions), newOptions.signal)
     return this.#open(threadId)
   }
 
   async join(address: string, { block = false, ...options }: JoinDatabaseOptions): Promise<TypedDatabase> {
-    const key = parseThreadKey(options.key)
-    const { id } = await this.#databases.join(parseAddress(address), { ...this.#newOptions(options), key, block })
+    const joinOptions = { ...this.#newOptions(options), key: parseThreadKey(options.key), block }
+    const to = parseAddress(address)
+    const { id } = await unlessAborted(() => this.#databases.join(to, joinOptions), joinOptions.signal)
     return this.#open(id)
   }
 
   async get(id: string, options: AbortOptions = {}): Promise<TypedDatabase> {
-    const database = await this.#databases.get(parseThreadId(id), this.#callOptions(options))
-    return this.#open(database.id)
+    const callOptions = this.#callOptions(options)
+    const threadId = parseThreadId(id)
+    await unlessAborted(() => this.#databases.get(threadId, callOptions), callOptions.signal)
+    return this.#open(threadId)
   }
 
   async list(options: AbortOptions = {}): Promise<DatabaseInfo[]> {
     const callOptions = this.#callOptions(options)
-    const databases = await this.#databases.list(callOptions)
-    return Promise.all(databases.map(async (database) => infoOf(await database.info(callOptions))))
+    const list = async () => {
+      const databases = await this.#databases.list(callOptions)
+      return Promise.all(databases.map(async (database) => infoOf(await database.info(callOptions))))
+    }
+    return unlessAborted(list, callOptions.signal)
   }
 
   async delete(id: string, options: AbortOptions = {}): Promise<void> {
-    await this.#databases.delete(parseThreadId(id), this.#callOptions(options))
+    const callOptions = this.#callOptions(options)
+    const threadId = parseThreadId(id)
+    await unlessAborted(() => this.#databases.delete(threadId, callOptions), callOptions.signal)
   }
 
   async close(): Promise<void> {
@@ -85,7 +97,7 @@ class LocalClient implements Client {
     return new DocumentDatabase(new LocalDriver({ id, open, callOptions: (options) => this.#callOptions(options) }))
   }
 
-  #newOptions({ name, key, collections = [], signal }: Omit<NewDatabaseOptions, 'id'>): NewDbOptions {
+  #newOptions({ name, key, collections = [], signal }: Omit<NewDatabaseOptions, 'id'>): Signalled<NewDbOptions> {
     return {
       ...this.#callOptions(signal === undefined ? {} : { signal }),
       ...(name === undefined ? {} : { name }),
@@ -94,7 +106,7 @@ class LocalClient implements Client {
     }
   }
 
-  #callOptions({ signal }: AbortOptions): CallOptions & { signal: AbortSignal } {
+  #callOptions({ signal }: AbortOptions): Signalled<CallOptions> {
     const { identity } = this.#options
     const closing = this.#closing.signal
     closing.throwIfAborted()

@@ -37,11 +37,11 @@ export type Identified<T> = T & { readonly _id: string }
 /** A document to be created. Without `_id`, or with an empty one, it gets a new id. */
 export type NewDocument<T> = { [K in keyof T as K extends '_id' ? never : K]: T[K] } & { readonly _id?: string }
 
-/** What documents of a JSON Schema are. Nothing is known if the schema is not known to the compiler. */
+/** What documents of a JSON Schema are: objects. Nothing is known if the schema is not known to the compiler. */
 export type DocumentOf<Schema> = JSONSchema extends Schema
   ? AnyDocument
-  : Schema extends JSONSchema
-    ? FromSchema<Schema>
+  : Schema & { readonly type: 'object' } extends infer Whole extends JSONSchema
+    ? FromSchema<Whole>
     : AnyDocument
 
 export interface CollectionConfig<Schema = JSONSchema> {

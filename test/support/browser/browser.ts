@@ -23,11 +23,11 @@ export function startChromium(): Promise<Browser> {
   return chromium.launch({ executablePath: CHROMIUM, args })
 }
 
-/** The script of page.ts, for browsers. */
-export async function bundlePage(): Promise<string> {
+/** The script of a file of this directory, for browsers. */
+export async function bundlePage(file = 'page.ts'): Promise<string> {
   // The client has functions of its users evaluated, of which the bundler warns.
   const bundle = await rolldown({
-    input: join(import.meta.dirname, 'page.ts'),
+    input: join(import.meta.dirname, file),
     platform: 'browser',
     logLevel: 'silent',
   })
