@@ -69,15 +69,18 @@ export interface RpcService<Method extends string = string> {
   readonly methods: Readonly<Record<Method, RpcMethod>>
 }
 
-interface Codec<Message> {
+interface Decoder<Message> {
   decode(input: BinaryReader): Message
+}
+
+interface Encoder<Message> {
   encode(message: Message): { finish(): Uint8Array }
 }
 
 interface Definition<Request, Reply> {
   readonly name: string
-  readonly requestType: Codec<Request>
-  readonly responseType: Codec<Reply>
+  readonly requestType: Decoder<Request>
+  readonly responseType: Encoder<Reply>
 }
 
 export function unary<Request, Reply>(
@@ -135,7 +138,7 @@ export async function onlyRequest(requests: AsyncIterable<Uint8Array>): Promise<
 }
 
 /** A message that counts as held until its call is over. */
-function decodeHeld<Message>(codec: Codec<Message>, bytes: Uint8Array, context: RpcContext): Message {
+function decodeHeld<Message>(codec: Decoder<Message>, bytes: Uint8Array, context: RpcContext): Message {
   const { message, parts } = decode(codec, bytes)
   context.hold(parts * PART_BYTES)
   return message
@@ -148,7 +151,7 @@ const MAX_PARTS = 500_000
 const MIN_BYTES_PER_PART = 8
 
 /** The message, and how many tags and lengths are in it. */
-function decode<Message>(codec: Codec<Message>, bytes: Uint8Array): { message: Message; parts: number } {
+function decode<Message>(codec: Decoder<Message>, bytes: Uint8Array): { message: Message; parts: number } {
   // Decoded bytes are views of what is decoded. A copy, so that no document kept in memory keeps the buffer of a socket.
   const reader = new CountingReader(new Uint8Array(bytes), strictText)
   try {
@@ -173,7 +176,7 @@ function countedVarint(this: CountingReader): number {
   throw toRpcError(new ThreadsError('TOO_LARGE', 'the message has too many parts'))
 }
 
-function encode<Message>(codec: Codec<Message>, message: Message): Uint8Array {
+function encode<Message>(codec: Encoder<Message>, message: Message): Uint8Array {
   return codec.encode(message).finish()
 }
 

@@ -10,6 +10,7 @@ import { deleteDb } from './delete-db.ts'
 import { find } from './find.ts'
 import { findById } from './find-by-id.ts'
 import { findStream } from './find-stream.ts'
+import { foundByIdReply, foundReply } from './found-replies.ts'
 import { getCollectionIndexes } from './get-collection-indexes.ts'
 import { getCollectionInfo } from './get-collection-info.ts'
 import { getDbInfo } from './get-db-info.ts'
@@ -59,9 +60,9 @@ export const dbService: RpcService<keyof APIDefinition['methods']> = {
     delete: unary(rpc.delete, deleteInstances),
     patch: unary(rpc.patch, patch),
     has: unary(rpc.has, has),
-    find: unary(rpc.find, find),
-    findStream: serverStream(rpc.findStream, findStream),
-    findByID: unary(rpc.findByID, findById),
+    find: unary({ ...rpc.find, responseType: foundReply }, find),
+    findStream: serverStream({ ...rpc.findStream, responseType: foundReply }, findStream),
+    findByID: unary({ ...rpc.findByID, responseType: foundByIdReply }, findById),
     readTransaction: bidi(rpc.readTransaction, readTransaction),
     writeTransaction: bidi(rpc.writeTransaction, writeTransaction),
     listen: serverStream(rpc.listen, listen),

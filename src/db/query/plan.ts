@@ -56,10 +56,10 @@ export function planQuery(query: Query, place: PlanPlace): Plan | undefined {
   return { ...ids, index, order, decided: isDecided(query, place, choice) }
 }
 
-/** Entries of one value stand in the order of ids. */
-function orderOf({ definition, kind, isExact }: Choice, sort: Query['sort']): ReadOrder {
+/** Entries of one value stand in the order of ids, as do results of one value. */
+function orderOf({ definition, kind }: Choice, sort: Query['sort']): ReadOrder {
   const isByValue = sort?.path === pathOf(definition)
-  if (kind === 'equal' && (sort === undefined || sort.path === ID_PATH || (isByValue && isExact))) return 'results'
+  if (kind === 'equal' && (sort === undefined || sort.path === ID_PATH || isByValue)) return 'results'
   return isByValue ? 'index' : 'other'
 }
 
