@@ -151,12 +151,12 @@ export class SimHost {
 
   async #boot(life: Life): Promise<void> {
     const { scheduler, network, plan, fault, engine } = this.#world
-    const { durability, gossips, pullIntervalMs, pullRecords } = this.planned
+    const { durability, gossips, syncs, pullIntervalMs, pullRecords } = this.planned
     const random = this.#random.fork(`life ${++this.#lives}`)
     const logger = simLogger(this.#world, { life, isRestored: this.isRestored })
     const shared = { clock: hostClock(scheduler, life, () => this.skewMs), random: random.bytes, logger }
     const store = await openHostStore({ open: () => this.disk.open(life), durability, ...shared })
-    const joined = network.join({ id: this.id, life, address: this.address, gossips })
+    const joined = network.join({ id: this.id, life, address: this.address, gossips, syncs })
     const components = { store, privateKey: this.planned.key, network: joined, ...shared }
     const net = await createNet(components, { pullIntervalMs, pullRecords })
     breakFold(net, fault)

@@ -4,11 +4,13 @@ import { ThreadsError } from '../src/core/errors.ts'
 import type { PeerId } from '../src/core/peer-id.ts'
 import type { PeerNetwork } from '../src/net/net.ts'
 import { CALL_TIMEOUT_MS } from '../src/net/protocol/constants.ts'
+import type { FrameStream } from '../src/net/protocol/frame-stream.ts'
 import type { Handlers } from '../src/net/protocol/handlers/handlers.ts'
 import { type Method, type MethodName, methods, type ReplyOf, type RequestOf } from '../src/net/protocol/methods.ts'
 import { PeerRefusal, Status, statusOf } from '../src/net/protocol/status.ts'
 import type { SeededRandom } from './random.ts'
 import type { Life, Scheduler } from './scheduler.ts'
+import { SimStreams } from './streams.ts'
 import { type Carry, Topics } from './topics.ts'
 
 /** How bad the network is: probabilities for each message. */
@@ -19,12 +21,16 @@ export interface Weather {
   readonly linger: number
 }
 
+/** A message that is lost is sent again by those who carry streams; sometimes that fails as well. */
+const BREAKS_OF_DROPS = 0.05
+
 export const FAIR: Weather = { drop: 0, duplicate: 0, linger: 0 }
 
 interface Station {
   readonly id: PeerId
   readonly life: Life
   handlers: Handlers | undefined
+  onStream: ((stream: FrameStream, peer: PeerId) => void) | undefined
 }
 
 interface Joining {
@@ -32,6 +38,8 @@ interface Joining {
   readonly life: Life
   readonly address: string
   readonly gossips: boolean
+  /** Takes part in Sync. */
+  readonly syncs: boolean
 }
 
 interface Call {
@@ -50,6 +58,7 @@ export class SimNetwork {
   readonly #stations = new Map<PeerId, Station>()
   readonly #cut = new Map<string, number>()
   readonly #topics = new Topics((way, arrive) => this.#carry(way, arrive))
+  readonly #streams: SimStreams
   weather: Weather = FAIR
   /** Handlers failed in a way that no peer should see. */
   onFailure: (error: unknown) => void = () => {}
@@ -57,11 +66,15 @@ export class SimNetwork {
   constructor(scheduler: Scheduler, random: SeededRandom) {
     this.#scheduler = scheduler
     this.#random = random
+    this.#streams = new SimStreams(scheduler, {
+      delayMs: () => this.#delayMs(),
+      isLost: (way) => this.#isCut(way) || this.#random.chance(this.weather.drop * BREAKS_OF_DROPS),
+    })
   }
 
   /** The network as one life of a host has it. */
-  join({ id, life, address, gossips }: Joining): PeerNetwork {
-    const station: Station = { id, life, handlers: undefined }
+  join({ id, life, address, gossips, syncs }: Joining): PeerNetwork {
+    const station: Station = { id, life, handlers: undefined, onStream: undefined }
     return {
       host: {
         id,
@@ -76,8 +89,10 @@ export class SimNetwork {
         close: async () => {},
       },
       link: {
-        serve: (handlers) => {
+        opener: syncs ? { openSync: (to, options) => this.#open(station, to, options) } : undefined,
+        serve: (handlers, onSync) => {
           station.handlers = handlers
+          station.onStream = onSync
           this.#stations.set(id, station)
         },
         client: {
@@ -182,6 +197,28 @@ export class SimNetwork {
       if (status?.code === Status.unavailable) return { error: unreachable() }
       return { error: new PeerRefusal(status?.code ?? Status.internal, status?.message ?? 'internal error') }
     }
+  }
+
+  /** Opens a stream to the life of a host that is there then. */
+  #open(from: Station, to: PeerId, { signal }: AbortOptions = {}): Promise<FrameStream> {
+    return new Promise((resolve, reject) => {
+      if (!from.life.alive) return
+      signal?.throwIfAborted()
+      this.#scheduler.after(
+        this.#delayMs(),
+        `${from.life.name}  opens a stream to ${this.#stations.get(to)?.life.name ?? 'nobody'}`,
+        () => {
+          const station = this.#stations.get(to)
+          const isCut = this.#isCut({ from: from.id, to }) || this.#isCut({ from: to, to: from.id })
+          if (isCut || station?.handlers === undefined || !station.life.alive) return reject(unreachable())
+          if (station.onStream === undefined) return resolve(this.#streams.refused(from))
+          const { opened, accepted } = this.#streams.open(from, station)
+          station.onStream(accepted, from.id)
+          resolve(opened)
+        },
+        from.life,
+      )
+    })
   }
 
   #isCut({ from, to }: { from: PeerId; to: PeerId }): boolean {

@@ -17,6 +17,8 @@ export interface PlannedHost {
   readonly isRelay: boolean
   /** Takes part in the topics of its threads. */
   readonly gossips: boolean
+  /** Takes part in Sync; without it there are the calls of go-threads. */
+  readonly syncs: boolean
   /** Key of somebody who also writes on this host; his identity is another one than the host's. */
   readonly guest: PrivateKey
   /** When it starts first. */
@@ -72,7 +74,7 @@ export function makePlan(random: SeededRandom): Plan {
   const troubleMs = random.between(10_000, 90_000)
   const isCalm = random.chance(0.2)
   const threads = Array.from({ length: random.between(1, 3) }, (_, index) => makeThread(index + 1, random))
-  const hosts = Array.from({ length: count }, (_, index): PlannedHost => {
+  const hosts = Array.from({ length: count }, (_, index): Omit<PlannedHost, 'syncs'> => {
     const isLast = index === count - 1
     const durability = random.chance(0.35) ? 'relaxed' : 'full'
     return {
@@ -90,8 +92,10 @@ export function makePlan(random: SeededRandom): Plan {
       registersLate: random.chance(0.2) ? ['Pears', 'Plums'] : [],
     }
   })
+  const syncing = random.fork('sync')
+  const withoutSync = syncing.pick([0, 0, 0.3, 1])
   return {
-    hosts,
+    hosts: hosts.map((host) => ({ ...host, syncs: !syncing.chance(withoutSync) })),
     threads,
     steps: makeSteps(random.fork('steps'), { hosts, threads: threads.map(({ number }) => number), troubleMs, isCalm }),
     troubleMs,

@@ -5,6 +5,7 @@
 import {
   createCipheriv,
   createDecipheriv,
+  createHmac,
   createPrivateKey,
   createPublicKey,
   createSecretKey,
@@ -68,6 +69,10 @@ export function sha256(bytes: Uint8Array): Uint8Array {
   const digest = new Uint8Array(text.length)
   for (let i = 0; i < digest.length; i++) digest[i] = text.charCodeAt(i)
   return digest
+}
+
+export function hmacSha256(key: Uint8Array, message: Uint8Array): Uint8Array {
+  return plain(createHmac('sha256', key).update(message).digest())
 }
 
 /** The 32-byte public key of a 32-byte seed. */

@@ -18,6 +18,7 @@ import type { Journal } from '../store/journal.ts'
 import type { App, OwnedThread, ThreadRecord } from './app.ts'
 import type { BackupFrame } from './backup-frame.ts'
 import { Backups } from './backup.ts'
+import { createChangeFeed } from './change-feed.ts'
 import { forkedLogs, mainChains } from './chains.ts'
 import { deleteThreadRows } from './deletion.ts'
 import type { ThreadDraft } from './draft.ts'
@@ -119,7 +120,8 @@ class HostNet implements Net {
     const replica = new HostReplica(shared, options)
     const network = { host: components.host, ...(components.network && { link: components.network.link }) }
     const onAnswer = (peer: PeerId): void => void this.#keepAddresses(peer)
-    this.#replication = createReplication({ replica, ...network, clock, random, logger, onAnswer }, options)
+    const feed = createChangeFeed({ journal, threads })
+    this.#replication = createReplication({ replica, feed, ...network, clock, random, logger, onAnswer }, options)
     this.#backups = new Backups({ store, clock })
     const { signal } = this.#stopping
     this.#pulls = new FirstPulls({ replication: this.#replication, writer, logger, signal })
@@ -326,6 +328,7 @@ class HostNet implements Net {
 
   /** The store was opened again after a failed write. Nobody writes before this has ended. */
   async #reload(): Promise<void> {
+    this.#replication.reset()
     await repairThreads(this.#components.store, this.#components.logger)
     const deleting = await this.#threads.load()
     for (const entry of this.#threads.all()) this.#writer.resumeSoon(entry)

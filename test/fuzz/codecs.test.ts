@@ -23,6 +23,7 @@ import { REASONS } from '../../src/db/fold/reasons.ts'
 import { documentBytes, parseDocument } from '../../src/db/json.ts'
 import * as rows from '../../src/db/rows.ts'
 import * as messages from '../../src/net/protocol/messages.ts'
+import { decodeFrame, encodeFrame, type Frame } from '../../src/net/sync/frames.ts'
 import { decodeRecordRow, encodeRecordRow, readRecordKey, recordRowKey } from '../../src/net/rows.ts'
 import { decodeJournalRow, encodeJournalRow } from '../../src/store/journal-row.ts'
 import { parseKey, rowKey } from '../../src/store/key-codec.ts'
@@ -103,6 +104,58 @@ const edges = fc.record({
   addresses: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
   heads: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
 })
+const named = fc.record({ id: threadId, proof: bytes(32) })
+const range = fc.record({ items: fc.array(fc.record({ id: bytes(), digest: bytes(16) }), { maxLength: 3 }) })
+const syncFrame: fc.Arbitrary<Frame> = fc.record(
+  {
+    hello: fc.record({
+      version: count,
+      features: fc.array(text, { maxLength: 3 }),
+      journalId: bytes(16),
+      seq: count,
+      seen: fc.record({ journalId: bytes(16), seq: count }),
+      clockMs: count,
+      nonce: bytes(32),
+      credit: count,
+    }),
+    credit: count,
+    ack: fc.record({ id: count, status: fc.nat(16), message: text }),
+    heads: fc.record({
+      thread: named,
+      logs: fc.array(fc.record({ log, branches: fc.constant([]) }), { maxLength: 3 }),
+      ask: fc.boolean(),
+    }),
+    ranges: range.map(({ items }) => [
+      { from: new Uint8Array(0), to: undefined, count: items.length, items, answers: true },
+    ]),
+    want: fc.record({
+      id: count,
+      thread: named,
+      logs: fc.array(
+        fc.record({
+          logId: peer,
+          offset: cid,
+          counter: count,
+          limit: fc.nat(1000),
+          held: fc.array(cid, { maxLength: 3 }),
+          located: fc.boolean(),
+        }),
+        { maxLength: 3 },
+      ),
+    }),
+    push: fc.record({
+      id: count,
+      thread: named,
+      logId: peer,
+      counter: count,
+      records: fc.array(record, { maxLength: 3 }),
+      attestation: bytes(),
+    }),
+    told: count,
+    ping: fc.constant(true),
+  },
+  { requiredKeys: [] },
+)
 const position = fc.record({ time, logId: peer, counter: fc.maxSafeInteger().map(Math.abs), digest: bytes(32) })
 const instanceKey = fc.record({ collection: text, id: text })
 const reason = fc.constantFrom(...Object.values(REASONS))
@@ -220,6 +273,7 @@ const codecs: readonly Codec[] = [
     messages.exchangeEdgesReply,
     fc.record({ threads: fc.array(fc.record({ threadId, edges, exists: fc.boolean() }), { maxLength: 4 }) }),
   ),
+  codec('frame of Sync', syncFrame, (frame) => decodeFrame(encodeFrame(frame))),
   codec('frames', fc.array(bytes(), { maxLength: 5 }), (list) =>
     new FrameReader(1024).push(Buffer.concat(list.map(messageFrame))),
   ),

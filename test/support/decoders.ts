@@ -32,6 +32,7 @@ import * as rows from '../../src/db/rows.ts'
 import { compileSchema } from '../../src/db/schema/index.ts'
 import { decodeKnown } from '../../src/net/peer-addresses.ts'
 import { boundedReader } from '../../src/net/protocol/bounded-reader.ts'
+import { decodeFrame, encodeFrame, type Frame } from '../../src/net/sync/frames.ts'
 import * as messages from '../../src/net/protocol/messages.ts'
 import { Message as BitswapMessage } from '../../src/net/protocol/pb/bitswap.ts'
 import { openMessage } from '../../src/net/replication/gossip-message.ts'
@@ -162,6 +163,27 @@ const core: Reader[] = [
 
 const PUSHED = messages.pushRecordRequest.encode({ threadId: THREAD, logId: PEER, record: RECORD, counter: 2 })
 const EDGES = { addresses: 1n, heads: 2n }
+const ROOM = new Uint8Array(32)
+const NAMED = { id: THREAD, proof: ROOM }
+const FRAME: Frame = {
+  hello: {
+    version: 1,
+    features: ['more'],
+    journalId: ROOM,
+    seq: 7,
+    seen: { journalId: ROOM, seq: 5 },
+    clockMs: 1_800_000_000_000,
+    nonce: ROOM,
+    credit: 1_000,
+  },
+  ack: { id: 1, status: 5, message: 'not here' },
+  heads: { thread: NAMED, logs: [{ log: LOG, branches: [] }], ask: true },
+  ranges: [{ from: ROOM, to: undefined, count: 1, items: [{ id: ROOM, digest: ROOM.subarray(16) }], answers: true }],
+  want: { id: 2, thread: NAMED, logs: [{ logId: PEER, offset: undefined, counter: 0, limit: 10 }] },
+  records: { id: 2, reply: { logs: [{ logId: PEER, records: [RECORD], log: LOG }], unreadable: 0 } },
+  push: { id: 3, thread: NAMED, logId: PEER, counter: 1, records: [RECORD], attestation: ROOM },
+  told: 7,
+}
 const peers: Reader[] = [
   [
     'GetLogsRequest',
@@ -200,6 +222,7 @@ const peers: Reader[] = [
     messages.exchangeEdgesReply.decode,
   ],
   ['empty reply', new Uint8Array(0), messages.emptyReply.decode],
+  ['frame of Sync', encodeFrame(FRAME), decodeFrame],
   ['message of a topic', PUSHED, (bytes) => openMessage(bytes, { threadId: THREAD, serviceKey: SERVICE })],
 ]
 

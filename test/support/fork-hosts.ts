@@ -129,7 +129,7 @@ export async function pull(host: ForkHost, from: ForkHost, id: ThreadId): Promis
   const { signal } = new AbortController()
   const components = { replica, client, book, clock, logger: silentLogger, signal }
   await addLogs(components, { peer, threadId: id }, from.core.replica.logs(id))
-  await new RecordPull(components, { peer, threadId: id, serviceKey }).run(PULL_RECORDS)
+  await new RecordPull(components, { peer, threadId: id, serviceKey }).run({ limit: PULL_RECORDS })
   return calls
 }
 

@@ -4,7 +4,8 @@ import type { PeerId } from '../../core/peer-id.ts'
 import { unlessAborted } from '../../util/unless-aborted.ts'
 import type { PeerHost } from '../host/libp2p-host.ts'
 import { Budget } from './budget.ts'
-import { CALL_TIMEOUT_MS, MAX_DIALS, MAX_MESSAGE_BYTES, PROTOCOL } from './constants.ts'
+import { CALL_TIMEOUT_MS, MAX_DIALS, MAX_MESSAGE_BYTES, PROTOCOL, SYNC_PATH } from './constants.ts'
+import type { FrameStream } from './frame-stream.ts'
 import { type Method, type MethodName, methods, type ReplyOf, type RequestOf } from './methods.ts'
 import { PeerSession } from './session.ts'
 import { PeerRefusal, Status, StatusError } from './status.ts'
@@ -25,11 +26,17 @@ export interface PeerClient {
   close(): void
 }
 
-export function createPeerClient(host: Pick<PeerHost, 'dial'>): PeerClient {
+/** Opens streams of Sync to other hosts. */
+export interface SyncOpener {
+  /** Throws PEER_UNREACHABLE. That the peer knows no Sync shows when the stream is read. */
+  openSync(peer: PeerId, options?: AbortOptions): Promise<FrameStream>
+}
+
+export function createPeerClient(host: Pick<PeerHost, 'dial'>): PeerClient & SyncOpener {
   return new SessionClient(host)
 }
 
-class SessionClient implements PeerClient {
+class SessionClient implements PeerClient, SyncOpener {
   readonly #host: Pick<PeerHost, 'dial'>
   readonly #sessions = new Map<PeerId, Promise<PeerSession>>()
   readonly #dials = new Budget(MAX_DIALS)
@@ -60,6 +67,21 @@ class SessionClient implements PeerClient {
     }
   }
 
+  async openSync(peer: PeerId, { signal }: AbortOptions = {}): Promise<FrameStream> {
+    try {
+      const known = await this.#opened(this.#open(peer), signal)
+      if (known.usable) return known.stream(SYNC_PATH)
+      this.#sessions.delete(peer)
+      return (await this.#opened(this.#open(peer), signal)).stream(SYNC_PATH)
+    } catch (error) {
+      throw refusalOf(error, peer)
+    }
+  }
+
+  #opened(opening: Promise<PeerSession>, signal: AbortSignal | undefined): Promise<PeerSession> {
+    return signal === undefined ? opening : unlessAborted(() => opening, signal)
+  }
+
   close(): void {
     this.#closing.abort(new ThreadsError('CLOSED', 'the host is stopping'))
     for (const opening of this.#sessions.values()) opening.then((session) => session.destroy()).catch(() => {})
@@ -84,7 +106,7 @@ class SessionClient implements PeerClient {
   }
 
   async #sendOver(opening: Promise<PeerSession>, peer: PeerId, call: Call & AbortOptions): Promise<Uint8Array> {
-    const session = call.signal === undefined ? await opening : await unlessAborted(() => opening, call.signal)
+    const session = await this.#opened(opening, call.signal)
     try {
       const { path, bytes, maxReplyBytes } = call
       return await session.call(path, bytes, { timeoutMs: CALL_TIMEOUT_MS, maxReplyBytes, ...signalOf(call) })

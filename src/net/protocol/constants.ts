@@ -25,3 +25,7 @@ export const CALL_TIMEOUT_MS = 10_000
 export const MAX_DIALS = 16
 /** A session without calls is closed after this. */
 export const SESSION_IDLE_MS: number = 5 * 60_000
+/** Path of the one call that is a stream in both directions. */
+export const SYNC_PATH = '/net.pb.Service/Sync'
+/** Streams of Sync with all peers together; with one peer there is one. */
+export const MAX_SYNC_STREAMS = 64

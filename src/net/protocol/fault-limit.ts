@@ -39,18 +39,31 @@ export class FaultLimit {
   /** Runs what a peer asked for. Throws StatusError instead while the peer is over its limit. */
   async run<T>(peer: PeerId, task: () => Promise<T>): Promise<T> {
     const window = this.#window(peer)
+    if (window === undefined) {
+      throw new StatusError(
+        Status.permissionDenied,
+        'too many records that are not valid; no more are heard for a while',
+      )
+    }
     if (window.faults >= MAX_FAULTS_PER_SECOND) {
       throw new StatusError(Status.permissionDenied, 'too many records that are not valid')
     }
     try {
       return await task()
     } catch (error) {
-      if (isFault(error)) this.#window(peer).faults++
+      if (isFault(error)) this.note(peer)
       throw error
     }
   }
 
-  #window(peer: PeerId): Window {
+  /** Counts something that was found not to be valid. Answers whether the peer is within its limit. */
+  note(peer: PeerId): boolean {
+    const window = this.#window(peer)
+    return window !== undefined && ++window.faults <= MAX_FAULTS_PER_SECOND
+  }
+
+  /** `undefined` if the peer has just been shut out. */
+  #window(peer: PeerId): Window | undefined {
     const second = Math.floor(this.#clock.nowMs() / 1000)
     const known = this.#seconds.get(peer)
     if (known?.second === second) return known
@@ -59,7 +72,7 @@ export class FaultLimit {
     if (window.strikes < MAX_STRIKES) return window
     this.#seconds.set(peer, { ...window, strikes: 0 })
     this.#shutOut(peer, SHUT_OUT_MS)
-    throw new StatusError(Status.permissionDenied, 'too many records that are not valid; no more are heard for a while')
+    return undefined
   }
 }
 

@@ -123,7 +123,7 @@ export interface Codec<T> {
   decode(bytes: Uint8Array): T
 }
 
-interface Message<P> {
+export interface Message<P> {
   encode(message: P): { finish(): Uint8Array }
   decode(input: BinaryReader): P
 }
@@ -135,7 +135,8 @@ function codec<T, P>(message: Message<P>, write: (value: T) => P, read: (message
   }
 }
 
-function parse<P>(message: Message<P>, bytes: Uint8Array): P {
+/** Throws TOO_LARGE for a message of too many parts, INVALID_ARGUMENT for one that cannot be read. */
+export function parse<P>(message: Message<P>, bytes: Uint8Array): P {
   try {
     return message.decode(boundedReader(bytes))
   } catch (cause) {
@@ -188,14 +189,7 @@ export const getRecordsRequest: Codec<GetRecordsRequest> = codec(
     body: {
       threadID: threadIdToBytes(threadId),
       serviceKey,
-      logs: logs.map(({ logId, offset, counter, limit, held = [], located = false }) => ({
-        logID: peerIdToBytes(logId),
-        offset: writeCid(offset),
-        counter: writeCounter(counter),
-        limit: limit === 0 ? undefined : limit,
-        held: held.map(writeCid),
-        located: located || undefined,
-      })),
+      logs: logs.map(writeOffset),
       chains: chains || undefined,
     },
   }),
@@ -205,38 +199,12 @@ export const getRecordsRequest: Codec<GetRecordsRequest> = codec(
       threadId: readThreadId(threadID),
       serviceKey: readKey(serviceKey),
       chains,
-      logs: logs.map((entry) => ({
-        logId: readLogId(entry.logID),
-        offset: readCid(required(entry.offset, 'offset')),
-        counter: readCounter(entry.counter),
-        limit: entry.limit ?? 0,
-        held: (entry.held ?? []).slice(0, MAX_HELD).flatMap((cid) => readCid(cid) ?? []),
-        located: entry.located ?? false,
-      })),
+      logs: logs.map(readOffset),
     }
   },
 )
 
-export const getRecordsReply: Codec<GetRecordsReply> = codec(
-  pb.GetRecordsReply,
-  ({ logs }) => ({
-    logs: logs.map(({ logId, records, log, chains = [] }) => ({
-      logID: peerIdToBytes(logId),
-      records: records.map(writeRecord),
-      log: log === undefined ? undefined : writeLog(log),
-      chains: chains.map(writeChain),
-    })),
-  }),
-  ({ logs = [] }) => {
-    const readable = readEach(logs, ({ logID, records = [], log, chains = [] }) => ({
-      logId: readLogId(logID),
-      records: records.map(readRecord),
-      log: log === undefined ? undefined : readLog(log),
-      chains: readEach(chains, readChain),
-    }))
-    return { logs: readable, unreadable: logs.length - readable.length }
-  },
-)
+export const getRecordsReply: Codec<GetRecordsReply> = codec(pb.GetRecordsReply, writeReply, readReply)
 
 export const pushRecordRequest: Codec<PushRecordRequest> = codec(
   pb.PushRecordRequest,
@@ -295,6 +263,50 @@ export const emptyReply: Codec<Empty> = codec(
   () => ({}),
 )
 
+export function writeOffset(entry: LogOffset): pb.GetRecordsRequest_Body_LogEntry {
+  const { logId, offset, counter, limit, held = [], located = false } = entry
+  return {
+    logID: peerIdToBytes(logId),
+    offset: writeCid(offset),
+    counter: writeCounter(counter),
+    limit: limit === 0 ? undefined : limit,
+    held: held.map(writeCid),
+    located: located || undefined,
+  }
+}
+
+export function readOffset(entry: pb.GetRecordsRequest_Body_LogEntry): LogOffset {
+  return {
+    logId: readLogId(entry.logID),
+    offset: readCid(required(entry.offset, 'offset')),
+    counter: readCounter(entry.counter),
+    limit: entry.limit ?? 0,
+    held: (entry.held ?? []).slice(0, MAX_HELD).flatMap((cid) => readCid(cid) ?? []),
+    located: entry.located ?? false,
+  }
+}
+
+export function writeReply({ logs }: GetRecordsReply): pb.GetRecordsReply {
+  return {
+    logs: logs.map(({ logId, records, log, chains = [] }) => ({
+      logID: peerIdToBytes(logId),
+      records: records.map(writeRecord),
+      log: log === undefined ? undefined : writeLog(log),
+      chains: chains.map(writeChain),
+    })),
+  }
+}
+
+export function readReply({ logs = [] }: pb.GetRecordsReply): GetRecordsReply {
+  const readable = readEach(logs, ({ logID, records = [], log, chains = [] }) => ({
+    logId: readLogId(logID),
+    records: records.map(readRecord),
+    log: log === undefined ? undefined : readLog(log),
+    chains: readEach(chains, readChain),
+  }))
+  return { logs: readable, unreadable: logs.length - readable.length }
+}
+
 interface EdgeFields {
   addressEdge?: bigint | undefined
   headsEdge?: bigint | undefined
@@ -313,11 +325,11 @@ function readEdges({ addressEdge, headsEdge, chainsEdge }: EdgeFields): Edges {
   return chainsEdge === undefined ? edges : { ...edges, chains: chainsEdge }
 }
 
-function writeChain({ head, counter, attestation, records }: ChainRecords): pb.Chain {
+export function writeChain({ head, counter, attestation, records }: ChainRecords): pb.Chain {
   return { head: writeCid(head), counter: writeCounter(counter), attestation, records: records.map(writeRecord) }
 }
 
-function readChain({ head, counter, attestation, records = [] }: pb.Chain): ChainRecords {
+export function readChain({ head, counter, attestation, records = [] }: pb.Chain): ChainRecords {
   return {
     head: required(readCid(required(head, 'chain head')), 'chain head'),
     counter: readCounter(counter),
@@ -326,7 +338,7 @@ function readChain({ head, counter, attestation, records = [] }: pb.Chain): Chai
   }
 }
 
-function readEach<P, T>(list: readonly P[], read: (entry: P) => T): T[] {
+export function readEach<P, T>(list: readonly P[], read: (entry: P) => T): T[] {
   const values: T[] = []
   for (const entry of list) {
     try {

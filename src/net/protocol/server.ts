@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import {
   type handleUnaryCall,
   type MethodDefinition,
+  type handleBidiStreamingCall,
   type sendUnaryData,
   Server,
   ServerCredentials,
@@ -15,16 +16,20 @@ import type { PeerHost } from '../host/libp2p-host.ts'
 import { Budget } from './budget.ts'
 import { type CallRooms, LimitedCall, type Room } from './call-limits.ts'
 import { MAX_HOST_BYTES, MAX_HOST_CALLS, MAX_MESSAGE_BYTES, MAX_PEER_BYTES } from './constants.ts'
-import { MAX_PEER_CALLS, MAX_PEER_SESSIONS, PROTOCOL } from './constants.ts'
+import { MAX_PEER_CALLS, MAX_PEER_SESSIONS, PROTOCOL, SYNC_PATH } from './constants.ts'
+import type { FrameStream } from './frame-stream.ts'
 import type { Handlers } from './handlers/handlers.ts'
 import { type Method, type MethodName, methods } from './methods.ts'
 import { SessionSocket } from './session-socket.ts'
 import { Status, StatusError, statusOf } from './status.ts'
+import { AcceptedStream, SyncCall, SyncSlot } from './sync-call.ts'
 
 export interface PeerServerComponents {
   readonly host: Pick<PeerHost, 'handle'>
   readonly handlers: Handlers
   readonly logger: Logger
+  /** Takes the streams of Sync that peers open. Without it there is no Sync. */
+  readonly onSync?: ((this: void, stream: FrameStream, peer: PeerId) => void) | undefined
 }
 
 type RawMethod = MethodDefinition<Uint8Array, Uint8Array>
@@ -43,14 +48,15 @@ interface Visitor extends Room {
 
 /** Answers the calls of peers. Each stream has a server of its own, so that handlers know who calls. */
 export function servePeers(components: PeerServerComponents): void {
-  const { host, handlers, logger } = components
+  const { host, handlers, logger, onSync } = components
   const hostRoom = { bytes: new Budget(MAX_HOST_BYTES), calls: new Budget(MAX_HOST_CALLS) }
   const visitors = new Map<PeerId, Visitor>()
   host.handle(PROTOCOL, (duplex, peer) => {
     const visitor = visitors.get(peer) ?? newVisitor()
     visitors.set(peer, visitor)
     const rooms = { peer: visitor, host: hostRoom }
-    const end = serveStream(duplex, { rooms, implementation: implementationOf(handlers, { peer, logger }) })
+    const implementation = implementationOf(handlers, { peer, logger })
+    const end = serveStream(duplex, { rooms, implementation, onSync: onSync && ((stream) => onSync(stream, peer)) })
     visitor.sessions.add(end)
     duplex.once('close', () => {
       visitor.sessions.delete(end)
@@ -66,13 +72,13 @@ function newVisitor(): Visitor {
 }
 
 /** Answers what ends the session. */
-function serveStream(
-  duplex: Duplex,
-  { rooms, implementation }: { rooms: CallRooms; implementation: Implementation },
-): () => void {
+function serveStream(duplex: Duplex, { rooms, implementation, onSync }: Served): () => void {
   const endSession = (): void => socket.abandon()
+  const slot = new SyncSlot()
   const limit: ServerInterceptor = ({ path }, call) =>
-    new LimitedCall(call, { rooms, largeReply: LARGE_REPLIES.has(path), endSession })
+    path === SYNC_PATH
+      ? new SyncCall(call, slot)
+      : new LimitedCall(call, { rooms, largeReply: LARGE_REPLIES.has(path), endSession })
   const server = new Server({
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
     'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
@@ -81,9 +87,19 @@ function serveStream(
     interceptors: [limit],
   })
   server.addService(service, implementation)
+  if (onSync !== undefined) {
+    const sync: handleBidiStreamingCall<Uint8Array, Uint8Array> = (call) => onSync(new AcceptedStream(call, slot))
+    server.addService(syncService, { sync })
+  }
   const socket = new SessionSocket(duplex, { isServer: true, onGone: () => server.forceShutdown() })
   server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(socket)
   return endSession
+}
+
+interface Served {
+  readonly rooms: CallRooms
+  readonly implementation: Implementation
+  readonly onSync: ((this: void, stream: FrameStream) => void) | undefined
 }
 
 type Implementation = { readonly [M in MethodName]: handleUnaryCall<Uint8Array, Uint8Array> }
@@ -144,11 +160,11 @@ export function readRequest<Request>(method: Method<Request, unknown>, bytes: Ui
 }
 
 /** Messages stay bytes here: they are read in the handlers, whose errors have texts that peers know. */
-function rawMethod({ path }: { path: string }): RawMethod {
+function rawMethod({ path }: { path: string }, streams = false): RawMethod {
   return {
     path,
-    requestStream: false,
-    responseStream: false,
+    requestStream: streams,
+    responseStream: streams,
     requestSerialize: asBuffer,
     requestDeserialize: asBuffer,
     responseSerialize: asBuffer,
@@ -167,3 +183,5 @@ const service: RawService & ServiceDefinition = {
   pushRecord: rawMethod(methods.pushRecord),
   exchangeEdges: rawMethod(methods.exchangeEdges),
 }
+
+const syncService: ServiceDefinition = { sync: rawMethod({ path: SYNC_PATH }, true) }

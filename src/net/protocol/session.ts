@@ -5,11 +5,13 @@ import {
   constants,
   type IncomingHttpHeaders,
   type IncomingHttpStatusHeader,
+  type OutgoingHttpHeaders,
 } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import type { AbortOptions } from '../../core/abort.ts'
 import type { PeerId } from '../../core/peer-id.ts'
 import { MAX_MESSAGE_BYTES, MAX_PEER_CALLS, SESSION_IDLE_MS } from './constants.ts'
+import { type FrameStream, framed, messagesIn } from './frame-stream.ts'
 import { SessionSocket } from './session-socket.ts'
 import { Status, StatusError } from './status.ts'
 
@@ -26,7 +28,7 @@ export interface CallOptions extends AbortOptions {
   readonly maxReplyBytes: number
 }
 
-/** One HTTP/2 session over a stream to a peer, for unary gRPC calls. Closes itself when it is not used. */
+/** One HTTP/2 session over a stream to a peer, for gRPC calls. Closes itself when it is not used. */
 export class PeerSession {
   readonly #session: ClientHttp2Session
   readonly #socket: SessionSocket
@@ -69,19 +71,69 @@ export class PeerSession {
   call(path: string, request: Uint8Array, options: CallOptions): Promise<Uint8Array> {
     options.signal?.throwIfAborted()
     if (!this.usable) return Promise.reject(new StatusError(Status.unavailable, 'the connection is closed'))
-    const stream = this.#session.request({
+    const stream = this.#request(path, { 'grpc-timeout': `${options.timeoutMs}m` })
+    stream.end(framed(request))
+    return readReply(stream, options)
+  }
+
+  /** Opens a stream in both directions. Throws StatusError `unavailable` if the session is over. */
+  stream(path: string): FrameStream {
+    if (!this.usable) throw new StatusError(Status.unavailable, 'the connection is closed')
+    return new OpenedStream(this.#request(path))
+  }
+
+  #request(path: string, headers: OutgoingHttpHeaders = {}): ClientHttp2Stream {
+    return this.#session.request({
       ':method': 'POST',
       ':path': path,
       ':authority': this.#peer,
       'content-type': 'application/grpc',
       te: 'trailers',
-      'grpc-timeout': `${options.timeoutMs}m`,
+      ...headers,
     })
-    const head = Buffer.alloc(FRAME_HEADER_BYTES)
-    head.writeUInt32BE(request.length, 1)
-    stream.write(head)
-    stream.end(request)
-    return readReply(stream, options)
+  }
+}
+
+/** This end of a stream that was opened here. */
+class OpenedStream implements FrameStream {
+  readonly #stream: ClientHttp2Stream
+  #status: StatusError | 'ok' | undefined
+
+  constructor(stream: ClientHttp2Stream) {
+    this.#stream = stream
+    const note = (headers: IncomingHttpHeaders & IncomingHttpStatusHeader): void => {
+      this.#status ??= statusOfHeaders(headers)
+    }
+    stream
+      .on('response', note)
+      .on('trailers', note)
+      .on('error', () => {})
+  }
+
+  get frames(): AsyncIterable<Uint8Array> {
+    return this.#read()
+  }
+
+  async *#read(): AsyncGenerator<Uint8Array> {
+    try {
+      yield* messagesIn(this.#stream)
+    } catch (error) {
+      if (error instanceof StatusError) throw error
+    } finally {
+      this.end()
+    }
+    // What the peer says last may come after the end of what it sends.
+    if (!this.#stream.closed) await new Promise((resolve) => this.#stream.once('close', resolve))
+    if (this.#status !== 'ok') throw this.#status ?? new StatusError(Status.unavailable, 'the connection ended')
+  }
+
+  send(message: Uint8Array): Promise<void> {
+    if (this.#stream.destroyed || this.#stream.closed) return Promise.resolve()
+    return new Promise((resolve) => void this.#stream.write(framed(message), () => resolve()))
+  }
+
+  end(): void {
+    if (!this.#stream.closed) this.#stream.close(constants.NGHTTP2_CANCEL)
   }
 }
 

@@ -6,6 +6,7 @@ import type { ThreadId } from '../../core/thread-id.ts'
 import type { PeerClient } from '../protocol/client.ts'
 import { PeerRefusal, Status } from '../protocol/status.ts'
 import type { Edges, Replica } from '../replica.ts'
+import type { SyncStreams } from '../sync/sync-streams.ts'
 import type { PeerBook } from './peer-book.ts'
 import type { Wants } from './plan.ts'
 import type { Puller } from './puller.ts'
@@ -18,6 +19,8 @@ export interface EdgeExchangeComponents {
   readonly client: PeerClient
   readonly book: PeerBook
   readonly puller: Puller
+  /** Without it there are no streams of Sync. */
+  readonly sync?: SyncStreams | undefined
   readonly clock: Clock
   readonly logger: Logger
   /** Is called when a peer has answered. */
@@ -32,7 +35,10 @@ export interface EdgeExchangeOptions {
   readonly pullIntervalMs: number
 }
 
-/** Compares edges with all peers at intervals, and pulls where they differ. */
+/**
+ * Compares edges with all peers at intervals, and pulls where they differ. With peers that take part in Sync it has nothing
+ * to do but to open the stream, once there is none.
+ */
 export class EdgeExchange {
   readonly #components: EdgeExchangeComponents
   readonly #options: EdgeExchangeOptions
@@ -66,10 +72,10 @@ export class EdgeExchange {
   }
 
   #cycle(): void {
-    const { book, logger, signal } = this.#components
-    for (const [peer, threads] of this.#threadsByPeer()) {
-      if (this.#busy.has(peer) || book.failure(peer) !== undefined) continue
-      const exchange = this.#exchangeAll(peer, threads)
+    const { book, logger, signal, sync } = this.#components
+    for (const peer of this.#peers()) {
+      if (this.#busy.has(peer) || sync?.session(peer) !== undefined || book.failure(peer) !== undefined) continue
+      const exchange = this.#exchangeAll(peer)
         .catch((error: unknown) => {
           if (!signal.aborted) logger.error({ peer, error }, 'could not compare edges')
         })
@@ -78,22 +84,18 @@ export class EdgeExchange {
     }
   }
 
-  #threadsByPeer(): Map<PeerId, ThreadId[]> {
+  #peers(): Set<PeerId> {
     const { replica } = this.#components
-    const threads = new Map<PeerId, ThreadId[]>()
-    for (const threadId of replica.threadIds()) {
-      for (const peer of replica.peers(threadId)) {
-        const known = threads.get(peer)
-        if (known === undefined) threads.set(peer, [threadId])
-        else known.push(threadId)
-      }
-    }
-    return threads
+    const peers = new Set<PeerId>()
+    for (const threadId of replica.threadIds()) for (const peer of replica.peers(threadId)) peers.add(peer)
+    return peers
   }
 
-  async #exchangeAll(peer: PeerId, threads: readonly ThreadId[]): Promise<void> {
-    const { book, logger, onAnswer } = this.#components
+  async #exchangeAll(peer: PeerId): Promise<void> {
+    const { book, logger, onAnswer, replica, signal, sync } = this.#components
     try {
+      if ((await sync?.ensure(peer, { signal })) !== undefined) return
+      const threads = replica.threadIds().filter((threadId) => replica.peers(threadId).includes(peer))
       for (let at = 0; at < threads.length; at += THREADS_PER_CALL) {
         await this.#exchange(peer, threads.slice(at, at + THREADS_PER_CALL))
       }

@@ -12,6 +12,8 @@ export interface Wants {
   /** Logs and addresses. */
   readonly logs: boolean
   readonly records: boolean
+  /** Logs whose records are wanted; absent for all. */
+  readonly only?: ReadonlySet<LogId>
 }
 
 /** What is worth asking a peer for, given its edges. It has nothing to offer where its edge is 0. */

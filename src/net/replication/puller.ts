@@ -96,7 +96,7 @@ export class Puller {
         const round = wants
         flight.next = undefined
         const unfinished = await this.#withTurn(peer, () => this.#pullOnce(peer, threadId, round))
-        if (unfinished) flight.next = union(flight.next, { logs: false, records: true })
+        if (unfinished) flight.next = union(flight.next, { ...round, logs: false })
       }
     } finally {
       this.#flights.delete(`${peer} ${threadId}`)
@@ -124,19 +124,21 @@ export class Puller {
 
   /** Answers whether there is more to pull. */
   async #pullOnce(peer: PeerId, threadId: ThreadId, wants: Wants): Promise<boolean> {
-    const { replica, book, client, clock, signal } = this.#components
+    const { replica, book, client, clock, signal, sync } = this.#components
     const serviceKey = replica.serviceKey(threadId)
     // The key is shown to none but peers that have shown it.
     if (serviceKey === undefined || !replica.isProven(threadId, peer)) return false
     const turnEndsMs = clock.nowMs() + TURN_MS
     try {
+      await sync?.ensure(peer, { signal })
       if (wants.logs) {
         const { logs } = await client.call(peer, 'getLogs', { threadId, serviceKey }, { signal })
         await addLogs(this.#components, { peer, threadId }, freshLogs(replica.logs(threadId), logs))
       }
       const pull = new RecordPull(this.#components, { peer, threadId, serviceKey })
       const isTurnOver = (): boolean => clock.nowMs() > turnEndsMs
-      const unfinished = wants.records && (await pull.run(this.#pullRecords, isTurnOver))
+      const scope = { limit: this.#pullRecords, ...(wants.only && { only: wants.only }) }
+      const unfinished = wants.records && (await pull.run(scope, isTurnOver))
       book.reached(peer)
       return unfinished
     } catch (error) {
@@ -149,7 +151,14 @@ export class Puller {
 }
 
 function union(a: Wants | undefined, b: Wants): Wants {
-  return { logs: b.logs || a?.logs === true, records: b.records || a?.records === true }
+  if (a === undefined) return b
+  const both = { logs: a.logs || b.logs, records: a.records || b.records }
+  if (!a.records || !b.records) return { ...both, ...onlyOf(a.records ? a : b) }
+  return a.only === undefined || b.only === undefined ? both : { ...both, only: a.only.union(b.only) }
+}
+
+function onlyOf({ only }: Wants): Pick<Wants, 'only'> {
+  return only === undefined ? {} : { only }
 }
 
 function logPullFailure(logger: Logger, fields: Record<string, unknown>, error: unknown): void {

@@ -7,11 +7,15 @@ import type { ThreadId } from '../../core/thread-id.ts'
 import type { PeerClient } from '../protocol/client.ts'
 import { PeerRefusal, Status } from '../protocol/status.ts'
 import type { PeerLog, Replica } from '../replica.ts'
+import type { SyncSession } from '../sync/session.ts'
+import type { SyncStreams } from '../sync/sync-streams.ts'
 import type { PeerBook } from './peer-book.ts'
 import { attestationFor } from './pushed-record.ts'
 
 /** PushRecord calls to one peer that are not answered yet. */
 const MAX_IN_FLIGHT = 16
+/** Records in one frame of Sync. */
+const MAX_RUN = { maxRecords: 1_000, maxBytes: 480 * 1024 }
 /** Bytes of records read for one peer at once; one record may be larger. */
 const MAX_BATCH_BYTES = 1024 * 1024
 
@@ -19,6 +23,8 @@ export interface PusherComponents {
   readonly replica: Replica
   readonly client: PeerClient
   readonly book: PeerBook
+  /** Without it there are no streams of Sync. */
+  readonly sync?: SyncStreams | undefined
   readonly clock: Clock
   readonly logger: Logger
   /** Shows a peer that this host belongs to a thread, and what it has of it. */
@@ -98,6 +104,11 @@ export class Pusher {
     }
   }
 
+  /** Whether records of a log are on their way to a peer. */
+  isPushing(peer: PeerId, threadId: ThreadId, logId: LogId): boolean {
+    return this.#outboxes.get(peer)?.waiting.has(`${threadId} ${logId}`) === true
+  }
+
   outstanding(peer: PeerId): Outstanding[] {
     return [...(this.#outboxes.get(peer)?.waiting.values() ?? [])].map((each) => ({ ...each }))
   }
@@ -113,14 +124,14 @@ export class Pusher {
   }
 
   #pump(peer: PeerId): void {
-    const { book, signal } = this.#components
+    const { book, signal, sync } = this.#components
     const outbox = this.#outboxes.get(peer)
     if (outbox === undefined || signal.aborted) return
     if (outbox.waiting.size === 0) {
       if (outbox.inFlight === 0) this.#outboxes.delete(peer)
       return
     }
-    const failure = book.failure(peer)
+    const failure = sync?.session(peer) === undefined ? book.failure(peer) : undefined
     if (failure !== undefined) return this.#retryAt(peer, outbox, failure.retryAtMs)
     for (const [key, outstanding] of outbox.waiting) {
       if (outbox.inFlight >= MAX_IN_FLIGHT) return
@@ -145,7 +156,8 @@ export class Pusher {
     const idle = outbox.waiting.size - outbox.sending.size
     const free = MAX_IN_FLIGHT - outbox.inFlight
     const records = Math.max(1, outstanding.until - outstanding.has)
-    const share = Math.min(records, Math.ceil(free / Math.max(2, idle)))
+    const isStream = this.#components.sync?.session(peer) !== undefined
+    const share = isStream ? 1 : Math.min(records, Math.ceil(free / Math.max(2, idle)))
     outbox.sending.add(key)
     outbox.inFlight += share
     const sending = this.#send(peer, outstanding, share).finally(() => {
@@ -159,9 +171,11 @@ export class Pusher {
   }
 
   async #send(peer: PeerId, outstanding: Outstanding, maxRecords: number): Promise<void> {
-    const { book, replica, logger, signal } = this.#components
+    const { book, replica, logger, signal, sync } = this.#components
     const { threadId, logId, has } = outstanding
     try {
+      const session = sync?.session(peer)
+      if (session !== undefined) return await this.#sendRun(session, outstanding)
       const options = { counter: has, maxRecords, maxBytes: MAX_BATCH_BYTES }
       const records = await replica.recordsAfter(threadId, logId, options)
       if (records.length === 0) return leaveToPull(outstanding)
@@ -178,6 +192,22 @@ export class Pusher {
       const gone = hasCode(error, 'THREAD_NOT_FOUND')
       if (!signal.aborted && !gone)
         logger.error({ peer, thread: threadId, log: logId, error }, 'could not push records')
+    }
+  }
+
+  /** As many as a frame takes: what has come together since the last one. */
+  async #sendRun(session: SyncSession, outstanding: Outstanding): Promise<void> {
+    const { replica } = this.#components
+    const { threadId, logId, has } = outstanding
+    const records = await replica.recordsAfter(threadId, logId, { ...MAX_RUN, counter: has })
+    if (records.length === 0) return leaveToPull(outstanding)
+    const last = has + records.length
+    try {
+      const attestation = attestationFor(replica, { threadId, logId, counter: last })
+      await session.push({ threadId, logId, counter: has + 1, records, attestation })
+      outstanding.has = Math.max(outstanding.has, last)
+    } catch (error) {
+      await this.#afterRefusal(session.peer, outstanding, error)
     }
   }
 

@@ -1,3 +1,4 @@
+import type { CID } from 'multiformats/cid'
 import type { Clock } from '../../core/clock.ts'
 import { type ErrorCode, hasCode, ThreadsError } from '../../core/errors.ts'
 import type { Logger } from '../../core/logger.ts'
@@ -11,6 +12,7 @@ import { PeerRefusal, Status, StatusError } from '../protocol/status.ts'
 import type { PeerLog, Receipt, Replica } from '../replica.ts'
 import { walkLog } from './log-walk.ts'
 import { LastingSession } from './lasting-session.ts'
+import type { SyncStreams } from '../sync/sync-streams.ts'
 import type { PeerBook } from './peer-book.ts'
 import { PartedChains } from './parted-chains.ts'
 import { freshLogs, planGap, planReply, planRequest, type Run, type Scope, splitScope } from './plan.ts'
@@ -35,6 +37,8 @@ export interface PullComponents {
   /** Without it gaps that peers leave stay. */
   readonly blocks?: BlockSource | undefined
   readonly book: PeerBook
+  /** Without it there are no streams of Sync. */
+  readonly sync?: SyncStreams | undefined
   readonly clock: Clock
   readonly logger: Logger
   /** Ends all pulls. */
@@ -47,6 +51,13 @@ export interface PullTarget {
 }
 
 interface Taken {
+  /** Something came. */
+  readonly progress: boolean
+  /** What to ask for next. */
+  readonly next: readonly Scope[]
+}
+
+interface ReceivedPart {
   readonly stored: number
   /** Of the log's head here. */
   readonly counter: number
@@ -70,20 +81,23 @@ export class RecordPull {
     this.#skip = components.book.stalledLogs(peer, threadId, logIds(components.replica.logs(threadId)))
   }
 
-  /** `isTurnOver`: others wait. Answers whether there is more to ask for, and asking brought something so far. */
-  async run(limit: number, isTurnOver: () => boolean = () => false): Promise<boolean> {
-    const scopes: Scope[] = [{ limit }]
+  /**
+   * `limit`: of records of each log in one call. `only`: logs to ask for. `isTurnOver`: others wait. Answers whether there
+   * is more to ask for, and asking brought something so far.
+   */
+  async run({ limit, only }: Pick<Scope, 'limit' | 'only'>, isTurnOver: () => boolean = () => false): Promise<boolean> {
+    const scopes: Scope[] = [{ limit, ...(only && { only }) }]
     let fruitless = 0
     let fruitful = false
     for (let scope = scopes.pop(); scope !== undefined && fruitless < MAX_FRUITLESS; scope = scopes.pop()) {
       if (isTurnOver()) return fruitful
-      const reply = await this.#ask(scope)
-      if (reply instanceof ThreadsError) {
-        scopes.push(...(await this.#smaller(scope, reply)))
+      const taken = await this.#ask(scope)
+      if (taken instanceof ThreadsError) {
+        scopes.push(...(await this.#smaller(scope, taken)))
         fruitless++
         continue
       }
-      const { progress, next } = await this.#take(reply, scope)
+      const { progress, next } = taken
       if (progress) scopes.push(scope)
       scopes.push(...next)
       fruitless = progress ? 0 : fruitless + 1
@@ -92,19 +106,44 @@ export class RecordPull {
     return false
   }
 
-  /** Answers why there is no reply if a smaller one may come. */
-  async #ask(scope: Scope): Promise<GetRecordsReply | ThreadsError> {
-    const { client, replica, signal } = this.#components
-    const { peer, threadId, serviceKey } = this.#target
-    const held = { skip: this.#skip, records: await this.#parted.held(scope) }
-    const logs = planRequest(replica.logs(threadId), scope, held)
+  /** Answers whether something came and what to ask for next; or why there is no reply, if a smaller one may come. */
+  async #ask(scope: Scope): Promise<Taken | ThreadsError> {
+    const parted = new Map<LogId, CID>()
+    const next: Scope[] = []
+    let progress = false
     try {
-      return await client.call(peer, 'getRecords', { threadId, serviceKey, logs, chains: true }, { signal })
+      for await (const reply of this.#replies(scope)) {
+        const taken = await this.#take(reply, scope, parted)
+        if (taken.progress) progress = true
+        next.push(...taken.next)
+      }
     } catch (error) {
       if (error instanceof PeerRefusal && error.status === Status.resourceExhausted) return error
       if (isLate(error) && this.#late++ < MAX_LATE) return error
       throw error
     }
+    const only = new Set<LogId>()
+    for (const [logId, head] of parted) {
+      // The records after may have come since.
+      if (!this.#skip.has(logId) && (await this.#parted.isLacking(logId, head))) only.add(logId)
+    }
+    if (only.size > 0) next.push({ only, limit: scope.limit, locate: true })
+    return { progress, next }
+  }
+
+  /** One reply to a call, or those that come over a stream. */
+  async *#replies(scope: Scope): AsyncGenerator<GetRecordsReply> {
+    const { client, replica, signal, sync } = this.#components
+    const { peer, threadId, serviceKey } = this.#target
+    const held = { skip: this.#skip, records: await this.#parted.held(scope) }
+    const logs = planRequest(replica.logs(threadId), scope, held)
+    const session = sync?.session(peer)
+    if (session === undefined) {
+      yield await client.call(peer, 'getRecords', { threadId, serviceKey, logs, chains: true }, { signal })
+      return
+    }
+    const wanted = logs.filter(({ limit }) => limit > 0)
+    if (wanted.length > 0) yield* session.records({ threadId, logs: wanted }, { signal })
   }
 
   /**
@@ -130,8 +169,11 @@ export class RecordPull {
     return []
   }
 
-  /** Takes a reply. Answers whether something came, and what to ask for to close gaps and to find where chains part. */
-  async #take(reply: GetRecordsReply, scope: Scope): Promise<{ progress: boolean; next: Scope[] }> {
+  /**
+   * Takes a reply. Answers whether something came, and what to ask for to close gaps; adds to `parted` the logs whose chains
+   * may part from those here, with the heads that are lacking.
+   */
+  async #take(reply: GetRecordsReply, scope: Scope, parted: Map<LogId, CID>): Promise<Taken> {
     const { replica, logger } = this.#components
     const { peer, threadId } = this.#target
     const { unreadable } = reply
@@ -141,18 +183,17 @@ export class RecordPull {
     await addLogs(this.#components, this.#target, plan.logs)
     const counters = new Map(local.map(({ id, counter }) => [id, counter]))
     const next: Scope[] = []
-    const parted = new Set<LogId>()
     let progress = false
     for (const run of plan.runs) {
       this.#components.signal.throwIfAborted()
+      // Of a log that was given up more may come over a stream.
+      if (this.#skip.has(run.logId)) continue
       const taken = await this.#receive(run, scope)
       if (taken.stored > 0 || taken.counter > (counters.get(run.logId) ?? 0)) progress = true
-      else if (await this.#isBehind(run)) parted.add(run.logId)
+      else if (run.head !== undefined && (await this.#isBehind(run))) parted.set(run.logId, run.head)
       if (taken.closeGap !== undefined) next.push(taken.closeGap)
     }
-    for (const { logId, head } of plan.parted) if (await this.#parted.isLacking(logId, head)) parted.add(logId)
-    for (const logId of this.#skip) parted.delete(logId)
-    if (parted.size > 0) next.push({ only: parted, limit: scope.limit, locate: true })
+    for (const { logId, head } of plan.parted) parted.set(logId, head)
     return { progress, next }
   }
 
@@ -162,7 +203,7 @@ export class RecordPull {
     return this.#parted.pass(logId, records)
   }
 
-  async #receive(run: Run, scope: Scope): Promise<Taken> {
+  async #receive(run: Run, scope: Scope): Promise<ReceivedPart> {
     const { book, logger } = this.#components
     const { peer, threadId } = this.#target
     const { logId } = run
@@ -235,7 +276,7 @@ export class RecordPull {
  * not tried in vain for each log of a flood.
  */
 export async function addLogs(
-  components: PullComponents,
+  components: Pick<PullComponents, 'replica' | 'logger'>,
   target: PullTarget,
   logs: readonly PeerLog[],
 ): Promise<boolean> {

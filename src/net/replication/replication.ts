@@ -10,11 +10,15 @@ import type { PeerHost } from '../host/libp2p-host.ts'
 import type { Pubsub } from '../host/pubsub.ts'
 import type { ResolvedNetOptions } from '../options.ts'
 import { type BlockSource, createBlockSource } from '../protocol/block-source.ts'
-import { createPeerClient, type PeerClient } from '../protocol/client.ts'
+import { createPeerClient, type PeerClient, type SyncOpener } from '../protocol/client.ts'
+import type { FaultLimit } from '../protocol/fault-limit.ts'
+import type { FrameStream } from '../protocol/frame-stream.ts'
 import type { AheadHint, PeerHints } from '../protocol/handlers/context.ts'
-import { createHandlers, type Handlers } from '../protocol/handlers/handlers.ts'
+import { createHandlers, faultLimitOf, type Handlers } from '../protocol/handlers/handlers.ts'
 import { servePeers } from '../protocol/server.ts'
 import type { PeerLog, Replica } from '../replica.ts'
+import type { ChangeFeed } from '../change-feed.ts'
+import { SyncStreams } from '../sync/sync-streams.ts'
 import { EdgeExchange } from './edge-exchange.ts'
 import { Gossip, type GossipStatus } from './gossip.ts'
 import { type Failure, PeerBook, type Stall } from './peer-book.ts'
@@ -26,10 +30,12 @@ export interface ReplicationComponents {
   readonly host: Pick<PeerHost, 'dial' | 'handle' | 'pubsub' | 'shutOut'>
   /** Default: gRPC over streams of the host. */
   readonly link?: PeerLink
+  /** Without it there are no streams of Sync. */
+  readonly feed?: ChangeFeed | undefined
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
-  /** Is called when a peer of a thread has compared edges. */
+  /** Is called when a peer of a thread has compared edges, or opened a stream. */
   readonly onAnswer?: (this: void, peer: PeerId) => void
 }
 
@@ -38,8 +44,10 @@ export interface PeerLink {
   readonly client: PeerClient
   /** Without it only what peers send by themselves is taken. */
   readonly blocks?: BlockSource
-  /** Hands the calls of peers to `handlers` from now on. */
-  serve(handlers: Handlers): void
+  /** Without it there are no streams of Sync. */
+  readonly opener?: SyncOpener | undefined
+  /** Hands the calls of peers to `handlers` from now on, and streams of Sync that they open to `onSync`. */
+  serve(handlers: Handlers, onSync: ((this: void, stream: FrameStream, peer: PeerId) => void) | undefined): void
 }
 
 export type ReplicationOptions = Pick<
@@ -57,12 +65,17 @@ export interface PeerStatus {
   readonly stalls: readonly Stall[]
 }
 
+/** Tells lives of a host apart. */
+const JOURNAL_ID_BYTES = 16
+
 /** Keeps the threads of this host equal to those of its peers. */
 export interface Replication {
   /** Starts to pull at intervals, and gossip. Peers are answered from the time the host listens, which it does now. */
   start(): void
   /** Ends all calls; resolves when nothing is under way. */
   stop(): Promise<void>
+  /** The store was opened again after a failed write: what peers were told to be here may not be. */
+  reset(): void
   /** A record written on this host is durable: sends it to the thread's peers and its topic. */
   localRecord(threadId: ThreadId, logId: LogId, counter: number): void
   /**
@@ -86,27 +99,36 @@ export interface Replication {
 export function createReplication(components: ReplicationComponents, options: ReplicationOptions): Replication {
   const { host, replica, clock, logger } = components
   const { link = grpcLink(host, logger) } = components
+  const { client, blocks, opener } = link
   const { pubsub } = host
-  const replication = new HostReplication({ ...components, client: link.client, blocks: link.blocks, pubsub }, options)
   const shutOut = (peer: PeerId, forMs: number): void => {
     logger.warn({ peer, forMs }, 'a peer goes on to send records that are not valid; it is shut out for a while')
     host.shutOut(peer, forMs)
   }
-  link.serve(createHandlers({ replica, hints: replication, clock, pullRecords: options.pullRecords, shutOut }))
+  const faults = faultLimitOf({ clock, shutOut })
+  const replication = new HostReplication({ ...components, client, blocks, opener, faults, pubsub }, options)
+  const context = { replica, hints: replication, clock, pullRecords: options.pullRecords }
+  const { sync } = replication
+  link.serve(createHandlers(context, faults), sync && ((stream, peer) => sync.accept(stream, peer)))
   return replication
 }
 
 function grpcLink(host: ReplicationComponents['host'], logger: Logger): PeerLink {
+  const client = createPeerClient(host)
   return {
-    client: createPeerClient(host),
+    client,
+    opener: client,
     blocks: createBlockSource(host),
-    serve: (handlers) => servePeers({ host, handlers, logger }),
+    serve: (handlers, onSync) => servePeers({ host, handlers, logger, onSync }),
   }
 }
 
 interface HostReplicationComponents extends Omit<ReplicationComponents, 'host' | 'link'> {
   readonly client: PeerClient
   readonly blocks?: BlockSource | undefined
+  /** Both, with a feed, or there are no streams of Sync. */
+  readonly opener?: SyncOpener | undefined
+  readonly faults?: FaultLimit
   /** Without it there is no gossip. */
   readonly pubsub?: Pubsub | undefined
 }
@@ -121,17 +143,48 @@ export class HostReplication implements Replication, PeerHints {
   readonly #pusher: Pusher
   readonly #exchange: EdgeExchange
   readonly #gossip: Gossip | undefined
+  /** Absent if the host does without Sync. */
+  readonly sync: SyncStreams | undefined
 
   constructor(components: HostReplicationComponents, options: ReplicationOptions) {
     const { clock, pubsub, random } = components
     this.#components = components
     this.#options = options
-    this.#book = new PeerBook({ clock, random, onReached: (peer) => this.#pusher.resume(peer) })
-    const shared = { ...components, book: this.#book, signal: this.#stopping.signal }
+    this.#book = new PeerBook({ clock, random, onReached: (peer) => this.#reached(peer) })
+    this.sync = this.#syncStreams(components)
+    const shared = { ...components, book: this.#book, sync: this.sync, signal: this.#stopping.signal }
     this.#puller = new Puller(shared, options)
     this.#pusher = new Pusher({ ...shared, introduce: (peer, threadId) => this.#introduce(peer, threadId) })
     this.#exchange = new EdgeExchange({ ...shared, puller: this.#puller }, options)
     this.#gossip = pubsub && new Gossip({ ...shared, pubsub, hints: this })
+  }
+
+  #syncStreams({ opener, feed, faults, ...components }: HostReplicationComponents): SyncStreams | undefined {
+    if (opener === undefined || feed === undefined || faults === undefined) return undefined
+    return new SyncStreams({
+      ...components,
+      opener,
+      feed,
+      faults,
+      hints: this,
+      journalId: components.random(JOURNAL_ID_BYTES),
+      pull: (peer, threadId, only) => this.#puller.pull(peer, threadId, { logs: false, records: true, only }),
+      isPushing: (peer, threadId, logId) => this.#pusher.isPushing(peer, threadId, logId),
+      onReady: (peer) => this.#onStream(peer),
+      onMember: (peer) => this.#components.onAnswer?.(peer),
+    })
+  }
+
+  #reached(peer: PeerId): void {
+    this.sync?.forget(peer)
+    this.#pusher.resume(peer)
+  }
+
+  #onStream(peer: PeerId): void {
+    const { replica, onAnswer } = this.#components
+    this.#book.reached(peer)
+    this.#pusher.resume(peer)
+    if (replica.threadIds().some((threadId) => replica.peers(threadId).includes(peer))) onAnswer?.(peer)
   }
 
   start(): void {
@@ -141,9 +194,14 @@ export class HostReplication implements Replication, PeerHints {
 
   async stop(): Promise<void> {
     this.#stopping.abort(new ThreadsError('CLOSED', 'the host is stopping'))
+    this.sync?.stop()
     this.#components.client.close()
-    const parts = [this.#exchange, this.#puller, this.#pusher, this.#gossip]
+    const parts = [this.#exchange, this.#puller, this.#pusher, this.#gossip, this.sync]
     await Promise.all(parts.map(async (part) => part?.settled()))
+  }
+
+  reset(): void {
+    this.sync?.reset()
   }
 
   localRecord(threadId: ThreadId, logId: LogId, counter: number): void {
@@ -212,9 +270,11 @@ export class HostReplication implements Replication, PeerHints {
     return this.#gossip?.status()
   }
 
-  ahead({ peer, threadId, logs, records, cause }: AheadHint): void {
+  ahead({ peer, threadId, logs, records, only, cause }: AheadHint): void {
     const { replica } = this.#components
-    if (cause.kind === 'push') return this.#puller.pullSoon(peer, threadId, { wants: { logs, records } })
+    if (cause.kind === 'push') {
+      return this.#puller.pullSoon(peer, threadId, { wants: { logs, records, ...(only && { only }) } })
+    }
     const local = replica.edges(threadId)
     const remote = cause.kind === 'edges' ? cause.edges : undefined
     this.#puller.pullSoon(peer, threadId, { wants: { logs, records }, edges: { local, remote } })

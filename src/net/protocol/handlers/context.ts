@@ -25,6 +25,8 @@ export interface AheadHint {
   /** Logs or addresses. */
   readonly logs: boolean
   readonly records: boolean
+  /** Logs that it is about; absent if they are not known. */
+  readonly only?: ReadonlySet<LogId>
   readonly cause: AheadCause
 }
 

@@ -2,7 +2,7 @@ import { headsEdge } from '../../../core/edge.ts'
 import type { LogId, PeerId } from '../../../core/peer-id.ts'
 import type { RecordBlocks } from '../../../core/record.ts'
 import type { ThreadId } from '../../../core/thread-id.ts'
-import type { ChainStatus, PeerLog } from '../../replica.ts'
+import type { ChainStatus, PeerLog, Replica } from '../../replica.ts'
 import type { ChainRecords, GetRecordsReply, GetRecordsRequest, LogOffset, LogRecords } from '../messages.ts'
 import { checkServiceKey, type HandlerContext, type HandlerState } from './context.ts'
 
@@ -14,7 +14,7 @@ const MAX_PARTED = 1_000
 const MAX_PARTED_CHAINS = 100
 
 /** Records of one chain that the caller lacks. */
-interface Missing {
+export interface Missing {
   readonly log: PeerLog
   /** Absent for the main chain. */
   readonly branch?: ChainStatus
@@ -27,7 +27,7 @@ interface Missing {
 }
 
 /** What the caller lacks of a log. */
-interface Lack {
+export interface Lack {
   readonly missing: readonly Missing[]
   /** Chains of which it is not known what the caller lacks. */
   readonly parted: readonly ChainStatus[]
@@ -67,7 +67,16 @@ export async function getRecords(
   const maxBytes = pageSizes.allowed(caller, threadId, has)
   const { entries, bytes } = await collect(state, missing, { threadId, maxBytes })
   if (entries.size > 0) pageSizes.sent(caller, threadId, { has, bytes })
+  addParted(entries, parted)
+  return replyOf(replica, threadId, entries)
+}
+
+/** Tells of the heads of chains of which it is not known what the caller lacks. */
+export function addParted(entries: Map<LogId, Entry>, parted: ReadonlyMap<PeerLog, readonly ChainStatus[]>): void {
   for (const [log, heads] of [...parted].slice(0, MAX_PARTED)) addHeads(entries, log, heads)
+}
+
+export function replyOf(replica: Replica, threadId: ThreadId, entries: ReadonlyMap<LogId, Entry>): GetRecordsReply {
   return { logs: [...entries.values()].map((entry) => withAttestation(replica, threadId, entry)), unreadable: 0 }
 }
 
@@ -99,7 +108,7 @@ async function lackOfMain(
 }
 
 /** For callers that take all chains. */
-async function lackOf(
+export async function lackOf(
   { replica, pullRecords }: HandlerContext,
   threadId: ThreadId,
   { log, offset: entry }: { log: PeerLog; offset: LogOffset | undefined },
@@ -124,17 +133,26 @@ async function lackOf(
 
 const NOTHING: Lack = { missing: [], parted: [] }
 
+interface Page {
+  readonly entries: Map<LogId, Entry>
+  readonly bytes: number
+  /** Records of each chain that are in it. */
+  readonly counts: ReadonlyMap<Missing, number>
+}
+
 /** Fills the reply, shortest chain first, each with at most an even share of what is left: none keeps others waiting. */
-async function collect(
-  { replica, pullRecords }: HandlerContext,
+export async function collect(
+  { replica, pullRecords }: Pick<HandlerContext, 'replica' | 'pullRecords'>,
   missing: Missing[],
   { threadId, maxBytes }: { threadId: ThreadId; maxBytes: number },
-): Promise<{ entries: Map<LogId, Entry>; bytes: number }> {
+): Promise<Page> {
   missing.sort((a, b) => a.counter - a.after - (b.counter - b.after))
+  const counts = new Map<Missing, number>()
   const entries = new Map<LogId, Entry>()
   let bytes = maxBytes
   let count = pullRecords
-  for (const [index, { log, branch, after, parts, limit }] of missing.entries()) {
+  for (const [index, chain] of missing.entries()) {
+    const { log, branch, after, parts, limit } = chain
     const waiting = missing.length - index
     const about = bytesAbout(log)
     const read = (most: { records: number; bytes: number }): Promise<RecordBlocks[]> =>
@@ -151,14 +169,15 @@ async function collect(
     const entry = entries.get(log.id) ?? { logId: log.id, log, records: [], chains: [] }
     if (branch === undefined) entries.set(log.id, { ...entry, records })
     else entries.set(log.id, { ...entry, chains: [...entry.chains, chainRecords(branch, records)] })
+    counts.set(chain, records.length)
     bytes -= size
     count -= records.length
     if (bytes <= 0 || count <= 0) break
   }
-  return { entries, bytes: maxBytes - bytes }
+  return { entries, bytes: maxBytes - bytes, counts }
 }
 
-type Entry = LogRecords & { readonly log: PeerLog; readonly chains: readonly ChainRecords[] }
+export type Entry = LogRecords & { readonly log: PeerLog; readonly chains: readonly ChainRecords[] }
 
 function chainRecords({ head, counter, attestation }: ChainStatus, records: readonly RecordBlocks[]): ChainRecords {
   return { head, counter, attestation, records }
@@ -173,7 +192,7 @@ function addHeads(entries: Map<LogId, Entry>, log: PeerLog, heads: readonly Chai
 }
 
 /** The head may be all that the caller gets, and then nothing else vouches for it. */
-function withAttestation(replica: HandlerContext['replica'], threadId: ThreadId, entry: Entry): LogRecords {
+function withAttestation(replica: Replica, threadId: ThreadId, entry: Entry): LogRecords {
   const log = replica.attested(threadId, entry.log)
   const { attestation } = log
   const chains = entry.chains.map((chain) => (chain.head === log.head ? { ...chain, attestation } : chain))

@@ -14,14 +14,13 @@ export type Handlers = {
   readonly [M in MethodName]: (request: RequestOf<M>, caller: PeerId) => Promise<ReplyOf<M>>
 }
 
-export function createHandlers(context: HandlerContext): Handlers {
-  const limit = new FaultLimit(context.clock, context.shutOut ?? (() => {}))
+export function createHandlers(context: HandlerContext, faults: FaultLimit = faultLimitOf(context)): Handlers {
   const state: HandlerState = { ...context, claims: new Claims(), pageSizes: new PageSizes() }
   const noting =
     <Request, Reply>(handler: (state: HandlerState, request: Request, caller: PeerId) => Promise<Reply>) =>
     (request: Request, caller: PeerId): Promise<Reply> => {
       context.hints.seen(caller)
-      return limit.run(caller, () => handler(state, request, caller))
+      return faults.run(caller, () => handler(state, request, caller))
     }
   return {
     getLogs: noting(getLogs),
@@ -30,4 +29,9 @@ export function createHandlers(context: HandlerContext): Handlers {
     pushRecord: noting(pushRecord),
     exchangeEdges: noting(exchangeEdges),
   }
+}
+
+/** Counts what peers send that is not valid. */
+export function faultLimitOf({ clock, shutOut }: Pick<HandlerContext, 'clock' | 'shutOut'>): FaultLimit {
+  return new FaultLimit(clock, shutOut ?? (() => {}))
 }

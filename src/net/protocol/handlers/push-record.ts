@@ -2,28 +2,41 @@ import type { CID } from 'multiformats/cid'
 import { canonicalise, cidOf } from '../../../core/cbor.ts'
 import { ThreadsError } from '../../../core/errors.ts'
 import type { PeerId } from '../../../core/peer-id.ts'
-import { openRecord } from '../../../core/record.ts'
+import { openRecord, type RecordBlocks } from '../../../core/record.ts'
 import type { Attestation, PeerLog } from '../../replica.ts'
 import type { Empty, PushRecordRequest } from '../messages.ts'
-import type { HandlerState } from './context.ts'
+import type { HandlerContext, HandlerState } from './context.ts'
 
 /** Takes one record. After a gap it is not taken, and what is missing is pulled from the caller. */
 export async function pushRecord(state: HandlerState, request: PushRecordRequest, caller: PeerId): Promise<Empty> {
-  const { replica, hints } = state
-  const { threadId, logId, record, counter } = request
   refuseForeign(state, request, caller)
+  const { record, ...push } = request
+  await takePush(state, { ...push, records: [record] }, caller)
+  return {}
+}
+
+/** Records of one chain, oldest first, that a peer sent by itself. */
+export interface PushedRun extends Omit<PushRecordRequest, 'record'> {
+  readonly records: readonly RecordBlocks[]
+}
+
+/** The same for a run of records, of a caller who may send them. `counter` is that of the first. */
+export async function takePush({ replica, hints }: HandlerContext, push: PushedRun, caller: PeerId): Promise<void> {
+  const { threadId, logId, records, counter } = push
   const log = replica.log(threadId, logId)
   if (log === undefined) throw logNotFound()
-  hints.has(caller, threadId, { id: logId, counter: Math.min(counter, log.counter) })
-  const head = cidOf(canonicalise(record.recordNode))
-  const attestation = request.attestation && { head, signature: request.attestation }
-  if (counter > 0 && counter <= log.counter && !isNews(log, { head, counter, attestation })) return {}
+  const newest = records.at(-1)
+  if (newest === undefined) return
+  const last = counter === 0 ? 0 : counter + records.length - 1
+  hints.has(caller, threadId, { id: logId, counter: Math.min(last, log.counter) })
+  const head = cidOf(canonicalise(newest.recordNode))
+  const attestation = push.attestation && { head, signature: push.attestation }
+  if (last > 0 && last <= log.counter && !isNews(log, { head, counter: last, attestation })) return
   const position = counter > 0 ? { firstCounter: counter } : {}
-  const run = { threadId, logId, records: [record], attestation, from: caller, ...position }
-  const receipt = await replica.receive(run)
-  if (receipt.gap) hints.ahead({ peer: caller, threadId, logs: false, records: true, cause: { kind: 'push' } })
-  else hints.has(caller, threadId, { id: logId, counter: receipt.counter })
-  return {}
+  const receipt = await replica.receive({ threadId, logId, records, attestation, from: caller, ...position })
+  if (!receipt.gap) return hints.has(caller, threadId, { id: logId, counter: receipt.counter })
+  const only = new Set([logId])
+  hints.ahead({ peer: caller, threadId, logs: false, records: true, only, cause: { kind: 'push' } })
 }
 
 /** Of records up to our head, whether it is another one in the place of our head, or the first to vouch for it. */

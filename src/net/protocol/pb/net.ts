@@ -168,6 +168,167 @@ export interface ExchangeEdgesReply_ThreadEdges {
   chainsEdge?: bigint | undefined;
 }
 
+/** What goes over a stream of Sync, in both directions. Parts of one frame are taken in the order of their numbers. */
+export interface SyncFrame {
+  hello?:
+    | SyncHello
+    | undefined;
+  /** Bytes of frames with records that the receiver of this may send in addition. */
+  credit?: bigint | undefined;
+  ack?: SyncAck | undefined;
+  heads?: SyncHeads | undefined;
+  ranges?: SyncRanges | undefined;
+  want?: SyncWant | undefined;
+  records?: SyncRecords | undefined;
+  push?:
+    | SyncPush
+    | undefined;
+  /** All that changed up to this commit of the sender was told before. */
+  told?:
+    | bigint
+    | undefined;
+  /** To be answered by a frame with `pong`. */
+  ping?: boolean | undefined;
+  pong?:
+    | boolean
+    | undefined;
+  /** Fills small frames up to 64 bytes. */
+  padding?: Uint8Array | undefined;
+}
+
+/** The first frame in each direction. */
+export interface SyncHello {
+  version?:
+    | number
+    | undefined;
+  /** What the sender understands beyond the version. */
+  features?:
+    | string[]
+    | undefined;
+  /** Random, another one after each start: commits are counted within it. */
+  journalID?:
+    | Uint8Array
+    | undefined;
+  /** The newest commit of the sender. */
+  seq?:
+    | bigint
+    | undefined;
+  /** Up to this commit of this journal of the receiver the sender has all that it was told of. */
+  seenJournalID?: Uint8Array | undefined;
+  seen?:
+    | bigint
+    | undefined;
+  /** Of the sender, in milliseconds since 1970. */
+  clockMs?:
+    | bigint
+    | undefined;
+  /** 32 random bytes, for the proofs of the receiver. */
+  nonce?:
+    | Uint8Array
+    | undefined;
+  /** Bytes of frames with records that the receiver may send at first. */
+  credit?: bigint | undefined;
+}
+
+/** Names a thread, and shows that the sender has its service key. */
+export interface SyncThread {
+  ID?: Uint8Array | undefined;
+  proof?: Uint8Array | undefined;
+}
+
+/** What the sender has of some logs of a thread. */
+export interface SyncHeads {
+  thread?: SyncThread | undefined;
+  logs?:
+    | SyncHeads_Entry[]
+    | undefined;
+  /** The sender wants to hear of all logs of the thread in turn. */
+  ask?: boolean | undefined;
+}
+
+export interface SyncHeads_Entry {
+  log?:
+    | Log
+    | undefined;
+  /** Chains besides the one that `log` tells of, without records. */
+  branches?: Chain[] | undefined;
+}
+
+/** Hashes over what the sender shares with the receiver, by ranges of thread ids. */
+export interface SyncRanges {
+  /** In order, without overlap. */
+  ranges?: SyncRanges_Range[] | undefined;
+}
+
+export interface SyncRanges_Item {
+  threadID?:
+    | Uint8Array
+    | undefined;
+  /** Address edge and chains edge, 8 bytes each, big endian. */
+  digest?: Uint8Array | undefined;
+}
+
+export interface SyncRanges_Range {
+  /** The first thread id that belongs to it, or what comes before it; empty for the start. */
+  from?:
+    | Uint8Array
+    | undefined;
+  /** The first that does not; empty for the end. */
+  to?: Uint8Array | undefined;
+  count?:
+    | number
+    | undefined;
+  /** First 16 bytes of the SHA-256 of all ids and digests, in order. Absent from a list. */
+  hash?:
+    | Uint8Array
+    | undefined;
+  /** All threads of the range, in order. */
+  items?:
+    | SyncRanges_Item[]
+    | undefined;
+  /** This list answers one. */
+  answers?: boolean | undefined;
+}
+
+/** Asks for records of some logs of a thread. */
+export interface SyncWant {
+  id?: bigint | undefined;
+  thread?: SyncThread | undefined;
+  logs?: GetRecordsRequest_Body_LogEntry[] | undefined;
+}
+
+/** A part of the answer to a want. An ack follows the last one. */
+export interface SyncRecords {
+  id?: bigint | undefined;
+  reply?: GetRecordsReply | undefined;
+}
+
+/** New records of a chain, which the receiver did not ask for. */
+export interface SyncPush {
+  id?: bigint | undefined;
+  thread?: SyncThread | undefined;
+  logID?:
+    | Uint8Array
+    | undefined;
+  /** Of the first of the records. */
+  counter?: bigint | undefined;
+  records?:
+    | Log_Record[]
+    | undefined;
+  /** As in Log, if the last of the records is the newest of its log. */
+  attestation?: Uint8Array | undefined;
+}
+
+/** Ends the answer to a want, or answers a push. */
+export interface SyncAck {
+  id?:
+    | bigint
+    | undefined;
+  /** Status code of gRPC; 0 if all was sent, or is stored. */
+  status?: number | undefined;
+  message?: string | undefined;
+}
+
 function createBaseLog(): Log {
   return { ID: undefined, pubKey: undefined, addrs: [], head: undefined, counter: undefined, attestation: undefined };
 }
@@ -1636,6 +1797,1085 @@ export const ExchangeEdgesReply_ThreadEdges: MessageFns<ExchangeEdgesReply_Threa
             }
 
             message.chainsEdge = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSyncFrame(): SyncFrame {
+  return {
+    hello: undefined,
+    credit: undefined,
+    ack: undefined,
+    heads: undefined,
+    ranges: undefined,
+    want: undefined,
+    records: undefined,
+    push: undefined,
+    told: undefined,
+    ping: undefined,
+    pong: undefined,
+    padding: undefined,
+  };
+}
+
+export const SyncFrame: MessageFns<SyncFrame> = {
+  encode(message: SyncFrame, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.hello !== undefined) {
+      SyncHello.encode(message.hello, writer.uint32(10).fork()).join();
+    }
+    if (message.credit !== undefined) {
+      if (BigInt.asUintN(64, message.credit) !== message.credit) {
+        throw new globalThis.Error("value provided for field message.credit of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.credit);
+    }
+    if (message.ack !== undefined) {
+      SyncAck.encode(message.ack, writer.uint32(26).fork()).join();
+    }
+    if (message.heads !== undefined) {
+      SyncHeads.encode(message.heads, writer.uint32(34).fork()).join();
+    }
+    if (message.ranges !== undefined) {
+      SyncRanges.encode(message.ranges, writer.uint32(42).fork()).join();
+    }
+    if (message.want !== undefined) {
+      SyncWant.encode(message.want, writer.uint32(50).fork()).join();
+    }
+    if (message.records !== undefined) {
+      SyncRecords.encode(message.records, writer.uint32(58).fork()).join();
+    }
+    if (message.push !== undefined) {
+      SyncPush.encode(message.push, writer.uint32(66).fork()).join();
+    }
+    if (message.told !== undefined) {
+      if (BigInt.asUintN(64, message.told) !== message.told) {
+        throw new globalThis.Error("value provided for field message.told of type uint64 too large");
+      }
+      writer.uint32(72).uint64(message.told);
+    }
+    if (message.ping !== undefined) {
+      writer.uint32(80).bool(message.ping);
+    }
+    if (message.pong !== undefined) {
+      writer.uint32(88).bool(message.pong);
+    }
+    if (message.padding !== undefined) {
+      writer.uint32(122).bytes(message.padding);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SyncFrame {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSyncFrame();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.hello = SyncHello.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.credit = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.ack = SyncAck.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.heads = SyncHeads.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.ranges = SyncRanges.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.want = SyncWant.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.records = SyncRecords.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.push = SyncPush.decode(reader, reader.uint32());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.told = reader.uint64() as bigint;
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.ping = reader.bool();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.pong = reader.bool();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.padding = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSyncHello(): SyncHello {
+  return {
+    version: undefined,
+    features: [],
+    journalID: undefined,
+    seq: undefined,
+    seenJournalID: undefined,
+    seen: undefined,
+    clockMs: undefined,
+    nonce: undefined,
+    credit: undefined,
+  };
+}
+
+export const SyncHello: MessageFns<SyncHello> = {
+  encode(message: SyncHello, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.version !== undefined) {
+      writer.uint32(8).uint32(message.version);
+    }
+    if (message.features !== undefined && message.features.length !== 0) {
+      for (const v of message.features) {
+        writer.uint32(18).string(v!);
+      }
+    }
+    if (message.journalID !== undefined) {
+      writer.uint32(26).bytes(message.journalID);
+    }
+    if (message.seq !== undefined) {
+      if (BigInt.asUintN(64, message.seq) !== message.seq) {
+        throw new globalThis.Error("value provided for field message.seq of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.seq);
+    }
+    if (message.seenJournalID !== undefined) {
+      writer.uint32(42).bytes(message.seenJournalID);
+    }
+    if (message.seen !== undefined) {
+      if (BigInt.asUintN(64, message.seen) !== message.seen) {
+        throw new globalThis.Error("value provided for field message.seen of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.seen);
+    }
+    if (message.clockMs !== undefined) {
+      if (BigInt.asUintN(64, message.clockMs) !== message.clockMs) {
+        throw new globalThis.Error("value provided for field message.clockMs of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.clockMs);
+    }
+    if (message.nonce !== undefined) {
+      writer.uint32(66).bytes(message.nonce);
+    }
+    if (message.credit !== undefined) {
+      if (BigInt.asUintN(64, message.credit) !== message.credit) {
+        throw new globalThis.Error("value provided for field message.credit of type uint64 too large");
+      }
+      writer.uint32(72).uint64(message.credit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SyncHello {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSyncHello();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.version = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            const el = reader.string();
+            if (el !== undefined) {
+              message.features!.push(el);
+            }
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.journalID = reader.bytes();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.seq = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.seenJournalID = reader.bytes();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.seen = reader.uint64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.clockMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.nonce = reader.bytes();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.credit = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSyncThread(): SyncThread {
+  return { ID: undefined, proof: undefined };
+}
+
+export const SyncThread: MessageFns<SyncThread> = {
+  encode(message: SyncThread, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ID !== undefined) {
+      writer.uint32(10).bytes(message.ID);
+    }
+    if (message.proof !== undefined) {
+      writer.uint32(18).bytes(message.proof);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SyncThread {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSyncThread();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.ID = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.proof = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSyncHeads(): SyncHeads {
+  return { thread: undefined, logs: [], ask: undefined };
+}
+
+export const SyncHeads: MessageFns<SyncHeads> = {
+  encode(message: SyncHeads, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.thread !== undefined) {
+      SyncThread.encode(message.thread, writer.uint32(10).fork()).join();
+    }
+    if (message.logs !== undefined && message.logs.length !== 0) {
+      for (const v of message.logs) {
+        SyncHeads_Entry.encode(v!, writer.uint32(18).fork()).join();
+      }
+    }
+    if (message.ask !== undefined) {
+      writer.uint32(24).bool(message.ask);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SyncHeads {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSyncHeads();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.thread = SyncThread.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            const el = SyncHeads_Entry.decode(reader, reader.uint32());
+            if (el !== undefined) {
+              message.logs!.push(el);
+            }
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.ask = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSyncHeads_Entry(): SyncHeads_Entry {
+  return { log: undefined, branches: [] };
+}
+
+export const SyncHeads_Entry: MessageFns<SyncHeads_Entry> = {
+  encode(message: SyncHeads_Entry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.log !== undefined) {
+      Log.encode(message.log, writer.uint32(10).fork()).join();
+    }
+    if (message.branches !== undefined && message.branches.length !== 0) {
+      for (const v of message.branches) {
+        Chain.encode(v!, writer.uint32(18).fork()).join();
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SyncHeads_Entry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSyncHeads_Entry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.log = Log.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            const el = Chain.decode(reader, reader.uint32());
+            if (el !== undefined) {
+              message.branches!.push(el);
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSyncRanges(): SyncRanges {
+  return { ranges: [] };
+}
+
+export const SyncRanges: MessageFns<SyncRanges> = {
+  encode(message: SyncRanges, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ranges !== undefined && message.ranges.length !== 0) {
+      for (const v of message.ranges) {
+        SyncRanges_Range.encode(v!, writer.uint32(10).fork()).join();
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SyncRanges {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSyncRanges();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            const el = SyncRanges_Range.decode(reader, reader.uint32());
+            if (el !== undefined) {
+              message.ranges!.push(el);
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSyncRanges_Item(): SyncRanges_Item {
+  return { threadID: undefined, digest: undefined };
+}
+
+export const SyncRanges_Item: MessageFns<SyncRanges_Item> = {
+  encode(message: SyncRanges_Item, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.threadID !== undefined) {
+      writer.uint32(10).bytes(message.threadID);
+    }
+    if (message.digest !== undefined) {
+      writer.uint32(18).bytes(message.digest);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SyncRanges_Item {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSyncRanges_Item();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.threadID = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.digest = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSyncRanges_Range(): SyncRanges_Range {
+  return { from: undefined, to: undefined, count: undefined, hash: undefined, items: [], answers: undefined };
+}
+
+export const SyncRanges_Range: MessageFns<SyncRanges_Range> = {
+  encode(message: SyncRanges_Range, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.from !== undefined) {
+      writer.uint32(10).bytes(message.from);
+    }
+    if (message.to !== undefined) {
+      writer.uint32(18).bytes(message.to);
+    }
+    if (message.count !== undefined) {
+      writer.uint32(24).uint32(message.count);
+    }
+    if (message.hash !== undefined) {
+      writer.uint32(34).bytes(message.hash);
+    }
+    if (message.items !== undefined && message.items.length !== 0) {
+      for (const v of message.items) {
+        SyncRanges_Item.encode(v!, writer.uint32(42).fork()).join();
+      }
+    }
+    if (message.answers !== undefined) {
+      writer.uint32(48).bool(message.answers);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SyncRanges_Range {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSyncRanges_Range();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.from = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.to = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.count = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.hash = reader.bytes();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            const el = SyncRanges_Item.decode(reader, reader.uint32());
+            if (el !== undefined) {
+              message.items!.push(el);
+            }
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.answers = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSyncWant(): SyncWant {
+  return { id: undefined, thread: undefined, logs: [] };
+}
+
+export const SyncWant: MessageFns<SyncWant> = {
+  encode(message: SyncWant, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== undefined) {
+      if (BigInt.asUintN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.id);
+    }
+    if (message.thread !== undefined) {
+      SyncThread.encode(message.thread, writer.uint32(18).fork()).join();
+    }
+    if (message.logs !== undefined && message.logs.length !== 0) {
+      for (const v of message.logs) {
+        GetRecordsRequest_Body_LogEntry.encode(v!, writer.uint32(26).fork()).join();
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SyncWant {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSyncWant();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.thread = SyncThread.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            const el = GetRecordsRequest_Body_LogEntry.decode(reader, reader.uint32());
+            if (el !== undefined) {
+              message.logs!.push(el);
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSyncRecords(): SyncRecords {
+  return { id: undefined, reply: undefined };
+}
+
+export const SyncRecords: MessageFns<SyncRecords> = {
+  encode(message: SyncRecords, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== undefined) {
+      if (BigInt.asUintN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.id);
+    }
+    if (message.reply !== undefined) {
+      GetRecordsReply.encode(message.reply, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SyncRecords {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSyncRecords();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reply = GetRecordsReply.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSyncPush(): SyncPush {
+  return {
+    id: undefined,
+    thread: undefined,
+    logID: undefined,
+    counter: undefined,
+    records: [],
+    attestation: undefined,
+  };
+}
+
+export const SyncPush: MessageFns<SyncPush> = {
+  encode(message: SyncPush, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== undefined) {
+      if (BigInt.asUintN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.id);
+    }
+    if (message.thread !== undefined) {
+      SyncThread.encode(message.thread, writer.uint32(18).fork()).join();
+    }
+    if (message.logID !== undefined) {
+      writer.uint32(26).bytes(message.logID);
+    }
+    if (message.counter !== undefined) {
+      if (BigInt.asIntN(64, message.counter) !== message.counter) {
+        throw new globalThis.Error("value provided for field message.counter of type int64 too large");
+      }
+      writer.uint32(32).int64(message.counter);
+    }
+    if (message.records !== undefined && message.records.length !== 0) {
+      for (const v of message.records) {
+        Log_Record.encode(v!, writer.uint32(42).fork()).join();
+      }
+    }
+    if (message.attestation !== undefined) {
+      writer.uint32(50).bytes(message.attestation);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SyncPush {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSyncPush();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.thread = SyncThread.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.logID = reader.bytes();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.counter = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            const el = Log_Record.decode(reader, reader.uint32());
+            if (el !== undefined) {
+              message.records!.push(el);
+            }
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.attestation = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSyncAck(): SyncAck {
+  return { id: undefined, status: undefined, message: undefined };
+}
+
+export const SyncAck: MessageFns<SyncAck> = {
+  encode(message: SyncAck, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== undefined) {
+      if (BigInt.asUintN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.id);
+    }
+    if (message.status !== undefined) {
+      writer.uint32(16).uint32(message.status);
+    }
+    if (message.message !== undefined) {
+      writer.uint32(26).string(message.message);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SyncAck {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSyncAck();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.status = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.message = reader.string();
             continue;
           }
         }
