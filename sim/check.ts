@@ -1,4 +1,4 @@
-import { textOfUtf8 } from '../src/core/bytes.ts'
+import { textOfUtf8, toHex } from '../src/core/bytes.ts'
 import { decodeEvents } from '../src/core/events.ts'
 import { peerIdToBytes } from '../src/core/peer-id.ts'
 import { baseOf } from '../src/net/chains.ts'
@@ -114,16 +114,20 @@ async function checkThread(world: World, thread: PlannedThread, { records }: Hel
     const held = await readHeld(host, thread)
     if (held?.definition === undefined) return fail(world, `${host.name} has no database of thread ${thread.number}`)
     const { validators } = held.definition
+    const skipped = new Set(held.definition.decisions?.skipped.map((each) => toHex(each.record)))
     const key = validators
       .map(
         ({ collection, list }) => `${collection} ${list.map(({ since, validator }) => `${since} ${validator}`).join()}`,
       )
+      .concat([...skipped])
       .toSorted()
       .join('\n')
     const lists = new Map(validators.map(({ collection, list }) => [collection, list]))
-    const state = states.get(key) ?? oracle(plain, lists, plainJudge)
+    const judged = plain.map((record) => (skipped.has(toHex(record.digest)) ? { ...record, skipped: true } : record))
+    const state = states.get(key) ?? oracle(judged, lists, plainJudge)
     states.set(key, state)
     checkRules(world, host, { thread, held })
+    checkSkipped(world, host, { thread, skipped })
     const fault = await checkDerived(held, { number: held.number, definition: held.definition, state })
     if (fault !== undefined) fail(world, `${host.name} stores ${fault}`)
     await checkShown(world, host, { thread, state })
@@ -160,6 +164,18 @@ function checkRules(world: World, host: SimHost, { thread, held }: { thread: Pla
     const inForce = list.at(-1)?.validator ?? ''
     if (expected === undefined || expected === inForce) continue
     fail(world, `${host.name} judges ${name} by ${inForce || 'nothing'}, not by ${expected || 'nothing'}`)
+  }
+}
+
+/** What the operator skipped stays skipped. */
+function checkSkipped(
+  world: World,
+  host: SimHost,
+  { thread, skipped }: { thread: PlannedThread; skipped: ReadonlySet<string> },
+): void {
+  for (const record of host.entrance.skippedOf(thread.id)) {
+    if (!skipped.has(record))
+      fail(world, `${host.name} forgot that record ${record} of thread ${thread.number} is skipped`)
   }
 }
 

@@ -16,6 +16,8 @@ const FEATURES = {
   skew: (plan: Plan): Plan => withHosts(plan, (host) => ({ ...host, skewMs: 0 })),
   relaxed: (plan: Plan): Plan => withHosts(plan, (host) => ({ ...host, durability: 'full' })),
   'slow-disks': (plan: Plan): Plan => withHosts(plan, (host) => ({ ...host, syncMs: 15 })),
+  'small-journals': (plan: Plan): Plan => withHosts(plan, (host) => ({ ...host, feedBytes: undefined })),
+  operators: (plan: Plan): Plan => withHosts(plan, (host) => ({ ...host, isOperated: false })),
   late: (plan: Plan): Plan => withHosts(plan, (host) => ({ ...host, registersLate: [] })),
   thread3: (plan: Plan): Plan => withoutThread(plan, 3),
   thread2: (plan: Plan): Plan => withoutThread(plan, 2),
@@ -35,11 +37,6 @@ function withHosts(plan: Plan, change: (host: PlannedHost) => PlannedHost): Plan
 function withoutThread(plan: Plan, number: number): Plan {
   const threads = plan.threads.filter((thread) => thread.number !== number)
   return { ...plan, threads, steps: plan.steps.filter((step) => !('thread' in step) || step.thread !== number) }
-}
-
-/** The plan without what makes hosts write two records after one: peers do not tell each other of all branches. */
-export function withoutForks(plan: Plan): Plan {
-  return { ...plan, steps: plan.steps.filter(({ kind }) => kind !== 'restore') }
 }
 
 export function cutPlan(plan: Plan, cut: Cut): Plan {

@@ -17,6 +17,8 @@ export class Entrance {
   readonly #entering = new Map<ThreadId, Running>()
   /** The validators that were put in force last, by thread and collection; `undefined` where that is not known. */
   readonly #rules = new Map<string, string | undefined>()
+  /** Digests, in hex, of the records that the operator skipped. */
+  readonly #skipped = new Map<ThreadId, Set<string>>()
   /** Called when a thread is about to be deleted here. */
   onForget: (id: ThreadId) => void = () => {}
 
@@ -36,9 +38,19 @@ export class Entrance {
     return this.#rules.get(`${id} ${collection}`)
   }
 
-  /** Acknowledged definitions may be gone. */
+  skippedOf(id: ThreadId): ReadonlySet<string> {
+    return this.#skipped.get(id) ?? new Set()
+  }
+
+  /** The operator heard that a record is skipped. */
+  noteSkipped(id: ThreadId, digest: string): void {
+    this.#skipped.set(id, new Set([...this.skippedOf(id), digest]))
+  }
+
+  /** Acknowledged definitions and decisions may be gone. */
   forgetRules(): void {
     this.#rules.clear()
+    this.#skipped.clear()
   }
 
   async #enter(thread: PlannedThread): Promise<void> {
@@ -64,6 +76,7 @@ export class Entrance {
       return true
     } catch (error) {
       if (this.#host.running !== running) return true
+      if (hasCode(error, 'CLOCK_SKEW')) this.#host.operator.cannotWrite(thread)
       if (isTransient(error)) return false
       fail(this.#world, `${this.#host.name} cannot enter a thread: ${String((error as Error).stack)}`)
       return true
@@ -157,6 +170,7 @@ export class Entrance {
     running.open.delete(id)
     running.complete.delete(id)
     for (const key of this.#rules.keys()) if (key.startsWith(id)) this.#rules.delete(key)
+    this.#skipped.delete(id)
     this.onForget(id)
     scheduler.tell(`${this.#host.name}  deletes thread ${number}`)
     scheduler.after(backMs, `${this.#host.name} may join a thread again`, () => {
@@ -201,7 +215,7 @@ export class Entrance {
 class NobodyThere extends Error {}
 
 /** What goes by when it is tried again. */
-function isTransient(error: unknown): boolean {
+export function isTransient(error: unknown): boolean {
   if (error instanceof NobodyThere) return true
   const codes = [
     'PEER_UNREACHABLE',
@@ -209,6 +223,7 @@ function isTransient(error: unknown): boolean {
     'STORE_FAILED',
     'STORE_READONLY',
     'SANDBOX_DOWN',
+    'CLOCK_SKEW',
     'CLOSED',
     'TRANSACTION_TIMEOUT',
     // The thread is being deleted.

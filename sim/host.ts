@@ -9,6 +9,7 @@ import { type CrashKind, SimDisk } from './disk.ts'
 import { Entrance } from './entrance.ts'
 import { breakFold } from './faults.ts'
 import { simSandbox } from './judge.ts'
+import { Operator } from './operator.ts'
 import type { PlannedHost } from './plan.ts'
 import type { SeededRandom } from './random.ts'
 import type { Life } from './scheduler.ts'
@@ -33,6 +34,7 @@ export class SimHost {
   readonly disk: SimDisk
   readonly watch: Watch
   readonly entrance: Entrance
+  readonly operator: Operator
   readonly #world: World
   readonly #random: SeededRandom
   /** Called when a life ended, with the number of writes that are left. */
@@ -57,8 +59,9 @@ export class SimHost {
     this.#random = world.random.fork(`host ${planned.name}`)
     const { scheduler, fault } = world
     this.disk = new SimDisk({ scheduler, fault, random: this.#random.fork('disk'), syncMs: planned.syncMs })
-    this.watch = new Watch(this, world)
+    this.watch = new Watch(this, world, this.#random.fork('watch'))
     this.entrance = new Entrance(this, { world, random: this.#random.fork('entrance') })
+    this.operator = new Operator(this, { world, random: this.#random.fork('operator') })
   }
 
   get name(): string {
@@ -151,11 +154,13 @@ export class SimHost {
 
   async #boot(life: Life): Promise<void> {
     const { scheduler, network, plan, fault, engine } = this.#world
-    const { durability, gossips, syncs, pullIntervalMs, pullRecords } = this.planned
+    const { durability, feedBytes, gossips, syncs, pullIntervalMs, pullRecords } = this.planned
     const random = this.#random.fork(`life ${++this.#lives}`)
-    const logger = simLogger(this.#world, { life, isRestored: this.isRestored })
+    const onWaits = (thread: unknown): void => this.operator.told(thread)
+    const logger = simLogger(this.#world, { life, isRestored: this.isRestored, onWaits })
     const shared = { clock: hostClock(scheduler, life, () => this.skewMs), random: random.bytes, logger }
-    const store = await openHostStore({ open: () => this.disk.open(life), durability, ...shared })
+    const journal = feedBytes === undefined ? {} : { feedBytes }
+    const store = await openHostStore({ open: () => this.disk.open(life), durability, ...journal, ...shared })
     const joined = network.join({ id: this.id, life, address: this.address, gossips, syncs })
     const components = { store, privateKey: this.planned.key, network: joined, ...shared }
     const net = await createNet(components, { pullIntervalMs, pullRecords })

@@ -74,19 +74,26 @@ export interface SimSandboxComponents {
   readonly fault: Fault | undefined
   /** Absent: the judge is a function of the simulation. */
   readonly engine: EngineJudge | undefined
-  /** Probability that it cannot judge. */
+  /** Probability that it begins to fail over a document. */
   readonly down: () => number
 }
+
+/** For how long it fails over a document, in ms. */
+const STUCK_MS = 40_000
 
 /** A sandbox whose answers take time, and sometimes do not come. */
 export function simSandbox({ scheduler, random, life, fault, engine, down }: SimSandboxComponents): Sandbox {
   const isMoody = fault === 'moody-judge' && life.name === 'B'
+  /** Documents over which it fails, and until when. */
+  const stuck = new Map<string, number>()
+  const isStuck = ({ event }: JudgeRequest): boolean => (stuck.get(event.id) ?? 0) > scheduler.nowMs
   return {
     async checkFunction() {},
     async judge(requests) {
       if (requests.length === 0) return []
       if (random.chance(0.3)) await scheduler.sleep(random.unit() * 20, 'judges', life)
-      if (random.chance(down())) throw new ThreadsError('SANDBOX_DOWN', 'the sandbox gave no answer')
+      if (random.chance(down())) stuck.set(random.pick(requests).event.id, scheduler.nowMs + random.unit() * STUCK_MS)
+      if (requests.some(isStuck)) throw new ThreadsError('SANDBOX_DOWN', 'the sandbox gave no answer')
       if (isMoody) return requests.map(() => ({ accepted: true }))
       if (engine === undefined) return requests.map(verdictInWords)
       return scheduler.outside(engine.verdicts(requests))

@@ -6,8 +6,8 @@
  *     npm run sim -- --seed 7 --story 500        one, with the last 500 lines of its story; --all tells every event
  *     npm run sim -- --faults                    mistakes made on purpose, each until a network shows it
  *
- * `--workers 2` says how many run side by side, `--fault NAME` makes a mistake on purpose, `--forks` replaces disks by
- * older copies, and `--without` leaves out parts of a network, as the command does that is printed for one that failed.
+ * `--workers 2` says how many run side by side, `--fault NAME` makes a mistake on purpose, and `--without` leaves out parts
+ * of a network, as the command does that is printed for one that failed.
  */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -25,7 +25,6 @@ const { values } = parseArgs({
     forever: { type: 'boolean', default: false },
     faults: { type: 'boolean', default: false },
     fault: { type: 'string' },
-    forks: { type: 'boolean', default: false },
     without: { type: 'string', default: '' },
     story: { type: 'string', default: '60' },
     all: { type: 'boolean', default: false },
@@ -51,7 +50,7 @@ else process.exitCode = await runOne()
 
 async function runOne(): Promise<number> {
   parseCut(values.without)
-  const thread = new SimThread({ fault, forks: values.forks })
+  const thread = new SimThread({ fault })
   const told = { without: values.without, lines: whole('story', values.story), everything: values.all }
   const { story, failure, steps, simulatedMs, trace } = await thread.run({ ...PLAIN_TASK, ...told, seed: first })
   await thread.close()
@@ -72,7 +71,7 @@ async function runMany(): Promise<number> {
     tally.add(outcome)
     if (outcome.failure !== undefined) console.log(reportOf(outcome))
   }
-  await runAll(seedsFrom(first, count, more), { workers, onOutcome, setup: { fault, forks: values.forks } })
+  await runAll(seedsFrom(first, count, more), { workers, onOutcome, setup: { fault } })
   clearInterval(reporting)
   console.log(tally.text)
   return tally.failed === 0 ? 0 : 1
@@ -87,7 +86,6 @@ function reportOf({ seed, failure, without, story }: Outcome): string {
   const parts = [
     `seed ${seed}`,
     ...(fault === undefined ? [] : [`fault ${fault}`]),
-    ...(values.forks ? ['forks'] : []),
     ...(without === '' ? [] : [`without ${without}`]),
   ]
   const command = `npm run sim -- ${parts.map((part) => `--${part}`).join(' ')}`
@@ -100,7 +98,7 @@ async function findFaults(): Promise<number> {
   let missed = 0
   const lanes = Array.from({ length: workers }, async () => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      const found = await findFault(next, { from: first, seeds: FAULT_SEEDS, forks: values.forks })
+      const found = await findFault(next, { from: first, seeds: FAULT_SEEDS })
       console.log(
         `${next.padEnd(24)} ${found === undefined ? 'is NOT found' : `seed ${found.seed}: ${found.failure?.split('\n')[0]}`}`,
       )

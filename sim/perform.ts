@@ -9,9 +9,9 @@ const FIRST_LINES = 10
 const LAST_LINES = 70
 
 /** What runs networks, all with the same setup. */
-export function performer({ fault, forks }: WorkerSetup): (task: Task) => Promise<Outcome> {
+export function performer({ fault }: WorkerSetup): (task: Task) => Promise<Outcome> {
   const engine = new EngineJudge()
-  return (task) => perform(task, { fault, forks, engine })
+  return (task) => perform(task, { fault, engine })
 }
 
 /** Runs a network; if it fails, finds a smaller one that fails alike, as far as the task has time for it. */

@@ -25,10 +25,14 @@ export interface PlannedHost {
   readonly startMs: number
   /** What a write to its disk may take that is to survive a power loss, in ms. */
   readonly syncMs: number
+  /** What its journal of commits may take, in bytes. Absent: the default, which no run fills. */
+  readonly feedBytes: number | undefined
   /** How often it asks its peers what they have. */
   readonly pullIntervalMs: number
   /** Records of a log that it asks for at once. */
   readonly pullRecords: number
+  /** Its operator decides about logs that wait, when the host says so, and about a clock that was ahead. */
+  readonly isOperated: boolean
   /** Collections that it registers when a step says so, or after the trouble. */
   readonly registersLate: readonly string[]
 }
@@ -87,8 +91,10 @@ export function makePlan(random: SeededRandom): Plan {
       gossips: gossips && random.chance(0.8),
       startMs: isLast && random.chance(0.5) ? random.between(troubleMs / 2, troubleMs) : index * random.between(0, 500),
       syncMs: syncMs(random, durability),
+      feedBytes: random.chance(0.2) ? random.pick([500, 2_000]) : undefined,
       pullIntervalMs: pullsOften ? 1_000 : 10_000,
       pullRecords: random.pick([2, 20, 10_000]),
+      isOperated: random.chance(0.6),
       registersLate: random.chance(0.2) ? ['Pears', 'Plums'] : [],
     }
   })

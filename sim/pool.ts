@@ -5,8 +5,6 @@ import type { Fault } from './faults.ts'
 /** What a worker is started with. */
 export interface WorkerSetup {
   readonly fault: Fault | undefined
-  /** See `RunOptions`. */
-  readonly forks: boolean
 }
 
 export interface Task {
@@ -38,9 +36,9 @@ export const PLAIN_TASK: Omit<Task, 'seed'> = { without: '', shrinkMs: 0, lines:
 export class SimThread {
   readonly #worker: Worker
 
-  constructor({ fault, forks = false }: { fault?: Fault | undefined; forks?: boolean } = {}) {
+  constructor({ fault }: { fault?: Fault | undefined } = {}) {
     this.#worker = new Worker(new URL('./worker.ts', import.meta.url), {
-      workerData: { fault, forks } satisfies WorkerSetup,
+      workerData: { fault } satisfies WorkerSetup,
       // Those of a test runner are not for it.
       execArgv: [],
     })

@@ -1,5 +1,5 @@
 import { checkAll, differenceOf } from './check.ts'
-import { type Cut, cutPlan, NOTHING_CUT, withoutForks } from './cut.ts'
+import { type Cut, cutPlan, NOTHING_CUT } from './cut.ts'
 import type { Fault } from './faults.ts'
 import { SimHost } from './host.ts'
 import type { EngineJudge } from './judge.ts'
@@ -7,7 +7,8 @@ import { SimNetwork } from './network.ts'
 import { makePlan } from './plan.ts'
 import { SeededRandom } from './random.ts'
 import { Scheduler } from './scheduler.ts'
-import { heal, scheduleSteps } from './trouble.ts'
+import { isFarOff } from './steps.ts'
+import { heal, passDays, scheduleSteps } from './trouble.ts'
 import { Work } from './work.ts'
 import { fail, type World } from './world.ts'
 
@@ -16,8 +17,6 @@ export interface RunOptions {
   readonly fault?: Fault | undefined
   /** Parts of the plan that are left out. */
   readonly cut?: Cut
-  /** Disks are replaced by older copies, so that hosts may write two records after one. Default false. */
-  readonly forks?: boolean
   /** Judges where the plan asks for an engine; may be used for many runs. */
   readonly engine: EngineJudge
 }
@@ -39,20 +38,18 @@ const HEAL_MS = 80 * 60_000
 const LOOK_MS = 2_000
 const LATER_LOOK_MS = 15_000
 const LATER_MS = 120_000
+/** Where clocks were far off, hosts that do not agree by then may wait for a time that is days ahead. */
+const DAYS_AFTER_MS = 60_000
 /** Steps without end, as in a loop of messages. */
 const MAX_STEPS = 1_000_000
 
 /** One network of hosts, from its beginning until its hosts agree. */
-export async function run(
-  seed: number,
-  { fault, engine, cut = NOTHING_CUT, forks = false }: RunOptions,
-): Promise<RunResult> {
+export async function run(seed: number, { fault, engine, cut = NOTHING_CUT }: RunOptions): Promise<RunResult> {
   const random = new SeededRandom(String(seed))
   const scheduler = new Scheduler(random.fork('scheduler'))
   const network = new SimNetwork(scheduler, random.fork('network'))
   const hosts: SimHost[] = []
-  const whole = cutPlan(makePlan(random.fork('plan')), cut)
-  const plan = forks ? whole : withoutForks(whole)
+  const plan = cutPlan(makePlan(random.fork('plan')), cut)
   const judging = { fault, engine: plan.judgesInEngine ? engine : undefined }
   const world: World = { plan, random, scheduler, network, hosts, ...judging, trouble: true, lost: [], failures: [] }
   for (const planned of plan.hosts) hosts.push(new SimHost(planned, world))
@@ -70,6 +67,7 @@ export async function run(
 
 async function untilEqual(world: World, work: Work): Promise<boolean> {
   let difference: string | undefined = 'the hosts have just healed'
+  const isOfDays = world.plan.steps.some((step) => step.kind === 'clock' && isFarOff(step.skewMs))
   for (let waitedMs = 0; waitedMs < HEAL_MS; ) {
     const lookMs = waitedMs < LATER_MS ? LOOK_MS : LATER_LOOK_MS
     await advance(world, lookMs)
@@ -81,6 +79,7 @@ async function untilEqual(world: World, work: Work): Promise<boolean> {
       else if (!host.isOpen) host.entrance.enterAll()
     }
     difference = reasonToWait(world, work) ?? (await differenceOf(world))
+    if (waitedMs === DAYS_AFTER_MS && difference !== undefined && isOfDays) passDays(world)
     if (difference !== undefined) continue
     // What is not synced yet is told to nobody.
     await advance(world, LOOK_MS + Math.max(...world.hosts.map(({ planned }) => planned.syncMs)))

@@ -12,8 +12,8 @@ export type Deed =
   | { readonly kind: 'crash'; readonly host: string; readonly backMs: number; readonly how: Ending }
   /** Hosts and the others do not hear each other; or, one way only, the others do not hear them. */
   | { readonly kind: 'part'; readonly hosts: readonly string[]; readonly forMs: number; readonly oneWay: boolean }
-  /** Somebody sets the clock of a host: from now on it is wrong by so much. */
-  | { readonly kind: 'clock'; readonly host: string; readonly skewMs: number }
+  /** Somebody sets the clock of a host: from now on it is wrong by so much, if `forMs` is given for a time. */
+  | { readonly kind: 'clock'; readonly host: string; readonly skewMs: number; readonly forMs?: number }
   /** An operator deletes a thread from a host, which joins it again later. The deletion may be cut off by a crash. */
   | {
       readonly kind: 'forget'
@@ -45,6 +45,9 @@ export interface StepPlan {
 }
 
 const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+/** Of clocks that are set to another day. */
+export const FAR_MS: { readonly low: number; readonly high: number } = { low: 23 * HOUR_MS, high: 30 * HOUR_MS }
 
 /** All that happens in a run, in no order. */
 export function makeSteps(random: SeededRandom, plan: StepPlan): Step[] {
@@ -73,6 +76,10 @@ export function makeSteps(random: SeededRandom, plan: StepPlan): Step[] {
     times(random.chance(0.3) ? random.between(1, 3) : 0, () => {
       return { kind: 'clock', host: random.pick(names), skewMs: wrongClock(random) }
     })
+    times(random.chance(0.15) ? random.between(1, 2) : 0, () => {
+      const forMs = random.between(2_000, 40_000)
+      return { kind: 'clock', host: random.pick(full), skewMs: farOff(random), forMs }
+    })
     times(random.chance(0.1) ? 1 : 0, () => {
       const aloneMs = random.chance(0.6) ? random.between(1_000, 40_000) : 0
       const lost = { writes: random.between(1, 40), aloneMs }
@@ -95,4 +102,14 @@ export function ending(random: SeededRandom): Ending {
 /** Most clocks are off by seconds; some by more than the ten minutes that hosts tolerate. */
 function wrongClock(random: SeededRandom): number {
   return random.chance(0.4) ? random.between(-25, 25) * MINUTE_MS : random.between(-20_000, 20_000)
+}
+
+export function isFarOff(skewMs: number): boolean {
+  return Math.abs(skewMs) >= FAR_MS.low
+}
+
+/** By about the day that records may be ahead of a clock at most. */
+function farOff(random: SeededRandom): number {
+  const ms = random.between(FAR_MS.low, FAR_MS.high)
+  return random.chance(0.7) ? ms : -ms
 }

@@ -1,7 +1,7 @@
 import type { ThreadId } from '../src/core/thread-id.ts'
 import type { SimHost } from './host.ts'
 import type { SeededRandom } from './random.ts'
-import { ending, type Ending, type Step } from './steps.ts'
+import { ending, type Ending, FAR_MS, isFarOff, type Step } from './steps.ts'
 import { FAIR } from './network.ts'
 import type { Work } from './work.ts'
 import { fail, type World } from './world.ts'
@@ -69,8 +69,7 @@ function take(world: World, work: Work, step: Step): void {
     case 'crash':
       return endHost(world, host, step)
     case 'clock':
-      host.skewMs = step.skewMs
-      return world.scheduler.tell(`${host.name}  has its clock set ${signed(step.skewMs)} off`)
+      return setClock(world, host, step)
     case 'restore':
       return restore(world, work, { ...step, host })
     case 'promote':
@@ -82,6 +81,19 @@ function threadOf({ plan }: World, number: number): World['plan']['threads'][num
   const thread = plan.threads.find((each) => each.number === number)
   if (thread === undefined) throw new RangeError(`a step names thread ${number}, which there is not`)
   return thread
+}
+
+function setClock(
+  { scheduler }: Pick<World, 'scheduler'>,
+  host: SimHost,
+  { skewMs, forMs }: { skewMs: number; forMs?: number },
+): void {
+  host.skewMs = skewMs
+  scheduler.tell(`${host.name}  has its clock set ${signed(skewMs)} off`)
+  if (forMs === undefined) return
+  scheduler.after(forMs, `the clock of ${host.name} is set right`, () => {
+    if (host.skewMs === skewMs) setClock({ scheduler }, host, { skewMs: 0 })
+  })
 }
 
 function signed(ms: number): string {
@@ -162,9 +174,10 @@ interface Restoring {
   readonly aloneMs: number
 }
 
-/** From now on nothing goes wrong any more. Clocks that are wrong stay wrong. */
+/** From now on nothing goes wrong any more. Clocks that are wrong stay wrong, unless it is by a day. */
 export function heal(world: World): void {
   world.trouble = false
+  for (const host of world.hosts) if (isFarOff(host.skewMs)) host.skewMs = 0
   world.scheduler.tell('the trouble is over')
   world.network.heal()
   world.network.weather = FAIR
@@ -173,4 +186,10 @@ export function heal(world: World): void {
     if (host.isDown) host.start()
     else host.entrance.enterAll()
   }
+}
+
+/** Days go by in which nothing happens: what was written by clocks that were far ahead is not ahead of any more. */
+export function passDays(world: World): void {
+  world.scheduler.tell('days go by')
+  for (const host of world.hosts) host.skewMs += FAR_MS.high
 }

@@ -7,7 +7,9 @@ import type { ChangeKind, Commit } from '../src/store/commit.ts'
 import { decodeJournalRow } from '../src/store/journal-row.ts'
 import { parseKey } from '../src/store/key-codec.ts'
 import type { Operation } from '../src/store/ordered-store.ts'
+import { Follower } from './follower.ts'
 import type { Running, SimHost } from './host.ts'
+import type { SeededRandom } from './random.ts'
 import { fail, type World } from './world.ts'
 
 /** A listener of a database, in one life of its host. */
@@ -24,23 +26,28 @@ interface Listening {
   isOver: boolean
 }
 
+/** Longest rest of a follower that takes its time, after each commit. */
+const SLOW_MS = 4_000
+
 /** What a host told those who listen. */
 export class Watch {
   readonly #host: SimHost
   readonly #world: World
-  /** Commits that were visible, by number: what was told once must stay. Goes on where it was after a crash. */
-  readonly #seen = new Map<number, string>()
+  /** One that reads at once, and one that takes its time. */
+  readonly #followers: readonly Follower[]
   readonly #listening: Listening[] = []
-  #last = 0
 
-  constructor(host: SimHost, world: World) {
+  constructor(host: SimHost, world: World, random: SeededRandom) {
     this.#host = host
     this.#world = world
+    this.#followers = [0, SLOW_MS].map(
+      (restMs) => new Follower(host, world, { restMs, random, describe: describeCommit }),
+    )
   }
 
   /** Follows the journal from where the last life left off. */
   follow(running: Running): void {
-    this.#follow(running).catch((error: unknown) => this.#ended(running, error))
+    for (const follower of this.#followers) follower.follow(running)
   }
 
   /** Listens to a database. The collections it has are told from now on. */
@@ -58,25 +65,9 @@ export class Watch {
   /** The host has an older copy of its disk: who follows it begins anew, as after a resync. */
   restored(): void {
     const commits = [...readCommits(this.#host.disk.history).keys()]
-    this.#last = commits.reduce((last, seq) => Math.max(last, seq), 0)
-    for (const seq of this.#seen.keys()) if (seq > this.#last) this.#seen.delete(seq)
+    const last = commits.reduce((newest, seq) => Math.max(newest, seq), 0)
+    for (const follower of this.#followers) follower.restored(last)
     this.#listening.length = 0
-  }
-
-  async #follow(running: Running): Promise<void> {
-    for await (const update of running.net.journal.subscribe({ after: this.#last })) {
-      if (!running.life.alive) return
-      if (update.kind === 'resync') {
-        fail(this.#world, `${this.#host.name} lost the commits after ${this.#last}, it is at ${update.seq}`)
-        return
-      }
-      const { seq } = update.commit
-      if (seq !== this.#last + 1) fail(this.#world, `${this.#host.name} tells of commit ${seq} after ${this.#last}`)
-      const text = describeCommit(update.commit)
-      this.#world.scheduler.tell(`${this.#host.name}  commit ${seq}: ${text}`)
-      this.#seen.set(seq, text)
-      this.#last = seq
-    }
   }
 
   async #take(listening: Listening, updates: AsyncIterable<Update>): Promise<void> {
@@ -95,7 +86,7 @@ export class Watch {
   /** Compares what was told with what is on disk now. */
   check(): void {
     const commits = readCommits(this.#host.disk.history)
-    for (const [seq, text] of this.#seen) {
+    for (const [seq, text] of this.#followers.flatMap(({ seen }) => [...seen])) {
       const stored = commits.get(seq)
       if (stored?.text !== text) {
         const now = stored === undefined ? 'it is gone' : `it is ${stored.text}`

@@ -35,6 +35,7 @@ const REFUSALS: readonly ErrorCode[] = [
   'TRANSACTION_TIMEOUT',
   'TRANSACTION_CLOSED',
   'LOG_WAITS',
+  'CLOCK_SKEW',
   'CLOSED',
 ]
 
@@ -113,6 +114,7 @@ export class Work {
       const isRefused = REFUSALS.some((code) => hasCode(error, code))
       write.outcome = isRefused ? 'refused' : 'unknown'
       scheduler.tell(`${host.name}  write ${mark} (${client.told}) fails: ${String(error)}`)
+      if (hasCode(error, 'CLOCK_SKEW')) host.operator.cannotWrite(thread)
       if (isRefused || hasCode(error, 'STORE_FAILED')) return
       fail(this.#world, `write ${mark} at ${host.name} fails: ${String((error as Error).stack)}`)
     }

@@ -43,13 +43,15 @@ const EXPECTED_OF_RESTORED = 'a log of this host was also continued elsewhere; i
 /** Takes errors that are logged for failures of the run. */
 export function simLogger(
   world: Pick<World, 'failures' | 'scheduler'>,
-  { life, isRestored }: { life: Life; isRestored: boolean },
+  { life, isRestored, onWaits }: { life: Life; isRestored: boolean; onWaits: (thread: unknown) => void },
 ): Logger {
   const logger: Logger = {
     debug: () => {},
     info: () => {},
     warn: (fields, message) => {
-      if (life.alive) world.scheduler.tell(`${life.name}  warns: ${message}${describe(fields)}`)
+      if (!life.alive) return
+      world.scheduler.tell(`${life.name}  warns: ${message}${describe(fields)}`)
+      if (message === 'a log waits') onWaits(fields['thread'])
     },
     error: (fields, message) => {
       if (!life.alive) return

@@ -24,6 +24,8 @@ export interface PlainRecord {
   readonly previous?: string
   readonly writer: string
   readonly body: readonly PlainEvent[] | 'unreadable' | 'garbage'
+  /** An operator passed it over: it has its place, and no effect. */
+  readonly skipped?: boolean
 }
 
 export interface PlainValidator {
@@ -67,6 +69,14 @@ export function oracle(
   for (const placed of inOrder(records)) {
     const { record, time, events, fault } = placed
     const keys = [...new Set(events.map((event) => `${event.collection}/${event.id}`))]
+    if (record.skipped === true) {
+      state.refusals.set(plainName(record), {
+        reason: 'skipped',
+        message: 'skipped by the operator of this host',
+        keys,
+      })
+      continue
+    }
     const refusal = fault === undefined ? judged(placed) : { reason: fault, message: '' }
     if (refusal !== undefined) state.refusals.set(plainName(record), { ...refusal, keys })
     else for (const event of events) apply(event, record.writer)
