@@ -8,6 +8,7 @@ export interface Command {
 
 /** By name. Loaded when asked for: the daemon needs none of them. */
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  config: async () => (await import('./commands/config.ts')).command,
   migrate: async () => (await import('./commands/migrate.ts')).command,
   verify: async () => (await import('./commands/verify.ts')).command,
 }

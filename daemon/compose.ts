@@ -7,9 +7,9 @@ import type { Logger } from '../src/core/logger.ts'
 import { createDb } from '../src/db/index.ts'
 import { createNet } from '../src/net/index.ts'
 import { openHostStore } from '../src/store/host-store.ts'
-import type { Config } from './flags.ts'
 import { loadHostKey } from './host-key.ts'
 import { type Daemon, Parts } from './parts.ts'
+import type { Config } from './settings.ts'
 
 /**
  * Starts everything, each part over the ones before it; the only place where parts meet. When it resolves the host
@@ -33,7 +33,8 @@ async function startParts(config: Config, logger: Logger, parts: Parts): Promise
 
   // The store first: it refuses a second daemon on the same repository before anything else is touched.
   const location = join(config.repo, 'store')
-  const store = await openHostStore({ location, durability: config.durability, clock, random, logger })
+  const { durability, minFreeBytes, feedBytes } = config
+  const store = await openHostStore({ location, durability, minFreeBytes, feedBytes, clock, random, logger })
   parts.add('store', () => store.close())
 
   const privateKey = await loadHostKey(config.repo, random, store.journal.lastSeq === 0)
@@ -73,11 +74,17 @@ function netOptions(config: Config): Parameters<typeof createNet>[1] {
     pullIntervalMs: config.netPullingInterval,
     replicateFor: config.replicateFor,
     maxUnsolicitedBytes: config.maxUnsolicitedBytes,
+    maxUnsolicitedThreads: config.maxUnsolicitedThreads,
+    maxLogs: config.maxLogs,
   }
 }
 
 function dbOptions(config: Config): Parameters<typeof createDb>[1] {
-  return { transactionIdleMs: config.transactionIdle, transactionTotalMs: config.transactionTotal }
+  return {
+    maxClockDriftMs: config.maxClockDrift,
+    transactionIdleMs: config.transactionIdle,
+    transactionTotalMs: config.transactionTotal,
+  }
 }
 
 function apiOptions(config: Config): Parameters<typeof createApi>[0]['options'] {
@@ -85,6 +92,9 @@ function apiOptions(config: Config): Parameters<typeof createApi>[0]['options'] 
     grpc: config.apiAddr,
     web: config.apiProxyAddr,
     maxMessageBytes: config.maxMessageBytes,
+    maxConnections: config.maxConnections,
+    maxCalls: config.maxCalls,
+    ...(config.maxHeldBytes === undefined ? {} : { maxHeldBytes: config.maxHeldBytes }),
     corsOrigins: config.corsOrigins,
     keepAliveIntervalMs: config.keepAliveInterval,
   }

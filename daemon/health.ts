@@ -1,13 +1,13 @@
 import { connect } from 'node:http2'
-import { readConfig } from './config.ts'
+import { loadConfig } from './config.ts'
 
 /**
  * Exits with 0 if the daemon serves, with 1 if not: for the health check of a container. Asks
- * `grpc.health.v1.Health/Check` at the address that the environment of the daemon names.
+ * `grpc.health.v1.Health/Check` at the address that the environment of the daemon and its file name.
  */
 const TIMEOUT_MS = 3_000
 
-const apiAddr = readConfig([], process.env)?.config.apiAddr ?? { host: '127.0.0.1', port: 6006 }
+const apiAddr = (await loadConfig([], process.env))?.config.apiAddr ?? { host: '127.0.0.1', port: 6006 }
 
 const session = connect(`http://${hostOf(apiAddr.host)}:${apiAddr.port}`)
 session.on('error', () => process.exit(1)).setTimeout(TIMEOUT_MS, () => process.exit(1))

@@ -1,6 +1,6 @@
 import { destination, type Logger as Pino, multistream, pino, stdSerializers } from 'pino'
 import type { Logger } from '../src/core/logger.ts'
-import type { LogLevel } from './flags.ts'
+import type { LogLevel } from './settings.ts'
 
 export interface LoggerOptions {
   level: LogLevel

@@ -11,13 +11,13 @@ async function main(): Promise<void> {
   // All is loaded here: what main.ts imports itself would be compiled at each start, and an old Node cannot load it.
   const { keepCompiledCode, storeCompiledCode } = await import('./compile-cache.ts')
   keepCompiledCode(process.env)
-  const [{ commandOf }, { helpText, readConfig }] = await Promise.all([import('./commands.ts'), import('./config.ts')])
+  const [{ commandOf }, { helpText, loadConfig }] = await Promise.all([import('./commands.ts'), import('./config.ts')])
   const command = await commandOf(process.argv.slice(2))
   if (command !== undefined) {
     process.exitCode = await command.run(process.argv.slice(3))
     return
   }
-  const settings = readConfig(process.argv.slice(2), process.env)
+  const settings = await loadConfig(process.argv.slice(2), process.env)
   if (settings === undefined) {
     process.stdout.write(helpText())
     return
@@ -64,7 +64,8 @@ function stopOnSignal(stop: () => Promise<void>): void {
 function fail(error: unknown): never {
   const message = error instanceof Error ? error.message : String(error)
   const hint = hasHint(error) ? error.hint : ''
-  process.stderr.write(`threadsd: ${oneLine(message)}${hint === '' ? '' : `. ${hint}`}\n`)
+  const end = /[.?]$/.test(message) || hint === '' ? '' : '.'
+  process.stderr.write(`threadsd: ${[`${oneLine(message)}${end}`, hint].join(' ').trim()}\n`)
   process.exit(1)
 }
 

@@ -2,8 +2,8 @@ import { parseArgs } from 'node:util'
 import { DaemonClient } from '../../src/client/node/index.ts'
 import { parseThreadId, type ThreadId } from '../../src/core/thread-id.ts'
 import type { Command } from '../commands.ts'
-import { UsageError } from '../config.ts'
 import { awaitRecords, compareAll, itemsOf, joinAll, type Outcome } from '../migrate/migration.ts'
+import { UsageError } from '../usage-error.ts'
 
 const USAGE = `Usage: threadsd migrate -from HOST:PORT -to HOST:PORT [-threads ID,ID...] [-check]
 

@@ -2,8 +2,8 @@ import { access, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Command } from '../commands.ts'
-import { UsageError } from '../config.ts'
-import { FLAGS } from '../flags.ts'
+import { SETTINGS } from '../settings.ts'
+import { UsageError } from '../usage-error.ts'
 import { type Outcome, verifyRepository } from '../verify/verification.ts'
 
 const USAGE = `Usage: threadsd verify [-repo DIR] [-repair] [-json]
@@ -12,7 +12,7 @@ Reads all that a stopped daemon has stored: checks every record against its hash
 again, and compares documents, histories and indexes. Names what does not agree, one line each.
 Ends with exit code 0 if all agrees, or did so after the repair.
 
-  -repo     directory of the data (default ${FLAGS.repo.default})
+  -repo     directory of the data (default ${SETTINGS.repo.default})
   -repair   cut logs before damaged records, which come back from peers, and make everything else anew
   -json     one JSON object in place of lines
 `
@@ -28,7 +28,7 @@ export const command: Command = {
   help: 'check all data of a stopped daemon, and repair it',
 
   async run(args) {
-    const { repo = FLAGS.repo.default, repair = false, json = false, help = false } = parseFlags(args)
+    const { repo = SETTINGS.repo.default, repair = false, json = false, help = false } = parseFlags(args)
     if (help) {
       process.stdout.write(USAGE)
       return 0

@@ -1,6 +1,6 @@
 /** The parts of docs/compatibility.md that follow from tables of the tests and the daemon. */
 import { status } from '@grpc/grpc-js'
-import { FLAGS, OTHER_FLAGS } from '../../daemon/flags.ts'
+import { OTHER_SETTINGS, SETTINGS } from '../../daemon/settings.ts'
 import { ANSWERS_TO_CRASHES, type Difference as RpcDifference, DIFFERENCES } from '../integration/rpc-differences.ts'
 import * as tables from '../interop/differences.ts'
 import { SCRIPT } from './rpc-script.ts'
@@ -154,20 +154,20 @@ function flagTable(): string {
     byDefault === '' ? '' : code(byDefault),
     effectOf(name),
   ])
-  const added = Object.entries(FLAGS).filter(([name]) => !Object.hasOwn(FLAGS_OF_ORIGINAL, name))
+  const added = Object.entries(SETTINGS).filter(([name]) => !Object.hasOwn(FLAGS_OF_ORIGINAL, name))
   const fresh = added.map(([name, flag]) => [
     code(`-${name}`),
     'not there',
-    `${flag.help}; default ${code(flag.default)}`,
+    flag.default === '' ? flag.help : `${flag.help}; default ${code(flag.default)}`,
   ])
   return table(['flag', 'default of go-threads', 'here'], [...known, ...fresh])
 }
 
 function effectOf(name: string): string {
-  const other = OTHER_FLAGS[name]
+  const other = OTHER_SETTINGS[name]
   if (other !== undefined)
     return `${other.refused === true ? 'refused' : 'no effect, which a warning says'}: ${other.why}`
-  const flag = Object.entries(FLAGS).find(([each]) => each === name)?.[1]
+  const flag = Object.entries(SETTINGS).find(([each]) => each === name)?.[1]
   if (flag === undefined) throw new Error(`the daemon does not know the flag ${name}`)
   return flag.default === FLAGS_OF_ORIGINAL[name] ? flag.help : `${flag.help}; default ${code(flag.default)}`
 }

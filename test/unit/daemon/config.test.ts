@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { helpText, readConfig } from '../../../daemon/config.ts'
 import { parseDuration } from '../../../daemon/duration.ts'
-import { type Config, FLAGS, OTHER_FLAGS } from '../../../daemon/flags.ts'
+import { type Config, SETTING_NAMES, SETTINGS } from '../../../daemon/settings.ts'
 
 const configOf = (args: string[], env: Record<string, string> = {}): Config | undefined => readConfig(args, env)?.config
 
@@ -24,6 +24,7 @@ describe('the settings of the daemon', () => {
       netPullingInterval: 10_000,
       durability: 'full',
       maxMessageBytes: 4 * 1024 * 1024,
+      maxHeldBytes: undefined,
       corsOrigins: ['*'],
     })
   })
@@ -56,7 +57,10 @@ describe('the settings of the daemon', () => {
   })
 
   it.each([
-    [['-foo'], '-foo is not a known flag'],
+    [['-foo'], /^-foo is not a known flag$/],
+    [['-apiAdr', 'x'], '-apiAdr is not a known flag; did you mean -apiAddr?'],
+    [['--confg', 'x'], '-confg is not a known flag; did you mean -config?'],
+    [['-config'], '-config needs a value: a file'],
     [['-toString'], '-toString is not a known flag'],
     [['-repo'], '-repo needs a value: a directory'],
     [['-apiAddr', '/dns4/localhost/tcp/6006'], '-apiAddr: "/dns4/localhost/tcp/6006" is not a multiaddr of the form'],
@@ -71,6 +75,7 @@ describe('the settings of the daemon', () => {
     [['-replicateFor', 'nobody'], '-replicateFor: "nobody" is not anyone, none or a list of peer ids'],
     [['-corsOrigins', 'example.com'], '-corsOrigins: "example.com" is not a list of origins'],
     [['-connLowWater', 'many'], '-connLowWater: "many" is not a whole number'],
+    [['-maxHeldBytes', '2000000'], '-maxHeldBytes: "2000000" is not at least 4 times maxMessageBytes'],
   ])('refuse %j and say why', (args, message) => {
     expect(() => configOf(args)).toThrow(message)
   })
@@ -90,19 +95,51 @@ describe('the settings of the daemon', () => {
     const read = readConfig(['-badgerLowMem'], { THRDS_APIADRR: 'x', OTHER: 'y' })
     expect(read?.warnings).toEqual([
       '-badgerLowMem has no effect: the store needs little memory as it is',
-      'THRDS_APIADRR is not a known variable',
+      'THRDS_APIADRR is not a known variable; did you mean THRDS_APIADDR?',
     ])
   })
 
   it('are all listed by the help, which any spelling asks for', () => {
     for (const args of [['-help'], ['--help'], ['-h'], ['-debug', '-h']]) expect(readConfig(args, {})).toBeUndefined()
-    for (const name of [...Object.keys(FLAGS), ...Object.keys(OTHER_FLAGS)]) expect(helpText()).toContain(`-${name} `)
+    for (const name of [...SETTING_NAMES, 'config']) expect(helpText()).toContain(`-${name} `)
   })
 
   it('have defaults that their own rules allow', () => {
-    for (const [name, flag] of Object.entries(FLAGS)) {
+    for (const [name, flag] of Object.entries(SETTINGS)) {
       expect(() => configOf([`-${name}=${flag.default}`])).not.toThrow()
     }
+  })
+})
+
+describe('settings in a file', () => {
+  const fileOf = (values: Record<string, string>) => ({ path: 'f.yaml', values: new Map(Object.entries(values)) })
+
+  it('come before the defaults, and after the environment and the command line', () => {
+    const file = fileOf({ netPullingLimit: '1', maxCalls: '1', maxLogs: '1' })
+    const read = readConfig(['-maxLogs=3'], { THRDS_MAXLOGS: '2', THRDS_MAXCALLS: '2' }, file)
+    expect(read?.config).toMatchObject({ netPullingLimit: 1, maxCalls: 2, maxLogs: 3, maxConnections: 4000 })
+    expect(read?.given).toMatchObject({
+      netPullingLimit: { source: 'f.yaml: netPullingLimit', text: '1' },
+      maxCalls: { source: 'THRDS_MAXCALLS' },
+      maxLogs: { source: '-maxLogs' },
+      maxConnections: { source: 'default', text: '4000' },
+    })
+  })
+
+  it.each([
+    [{ apiAdr: 'x' }, 'f.yaml: apiAdr is not a known setting; did you mean apiAddr?'],
+    [{ APIADDR: 'x' }, 'f.yaml: APIADDR is not a known setting; did you mean apiAddr?'],
+    [{ config: 'x' }, 'f.yaml: config is not a known setting'],
+    [{ toString: 'x' }, 'f.yaml: toString is not a known setting'],
+    [{ maxCalls: '0' }, 'f.yaml: maxCalls: "0" is not a whole number from 1 to 1000000'],
+    [{ mongoUri: 'mongodb://me:secret@host' }, 'f.yaml: mongoUri: MongoDB is not supported'],
+  ])('%j are refused', (values, message) => {
+    expect(() => readConfig([], {}, fileOf(values))).toThrow(message)
+  })
+
+  it('that have no effect are warned of', () => {
+    const warning = 'f.yaml: connLowWater has no effect: idle connections are closed above -connHighWater only'
+    expect(readConfig([], {}, fileOf({ connLowWater: '1' }))?.warnings).toEqual([warning])
   })
 })
 
