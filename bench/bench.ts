@@ -31,7 +31,7 @@ const QUICK: typeof FULL = {
   idleThreads: 0,
 }
 const LARGE = 1_000_000
-const GUARD_ROUNDS = { rounds: 7, ms: 100 }
+const GUARD_ROUNDS = { rounds: 5, ms: 120 }
 
 const USAGE = `Usage: npm run bench -- [--quick] [--json] [--guard | --peers | --api HOST:PORT --pid PID]
 

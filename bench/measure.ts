@@ -89,7 +89,7 @@ export function repeated(
   return { name, run: (ms) => sample(cpu, () => runFor(ms)) }
 }
 
-const CPU_SHARE = 0.4
+const CPU_SHARE = 0.6
 const LONGEST = 8
 
 /** Says when a round is over. On a busy machine that is later, when about as much is done as on a quiet one. */
@@ -108,11 +108,15 @@ export function ownCpuMs(): number {
   return (user + system) / 1000
 }
 
-/** Measures a row and its limit in turns, after a round that does not count. Every second round begins with the row. */
+/** How much longer the round is that lets the compiler see the work, and does not count. */
+const WARMING = 2
+
+/** Measures a row and its limit in turns. Every second round begins with the row. */
 export async function measureRow({ limit, ...row }: Row, { rounds, ms }: Rounds): Promise<Figure> {
   const samples: Sample[] = []
   const limits: Sample[] = []
-  await row.run(ms)
+  await limit?.run(WARMING * ms)
+  await row.run(WARMING * ms)
   for (let round = 0; round < rounds; round++) {
     if (round % 2 === 1) samples.push(await row.run(ms))
     if (limit !== undefined) limits.push(await limit.run(ms))
