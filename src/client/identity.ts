@@ -1,6 +1,6 @@
 import { getPublicKey, hashes, sign } from '@noble/ed25519'
 import { sha512 } from '@noble/hashes/sha2.js'
-import { concatBytes, copyBytes } from '../core/bytes.ts'
+import { concatBytes, copyBytes, equalBytes } from '../core/bytes.ts'
 import { ThreadsError } from '../core/errors.ts'
 import type { Identity } from '../core/identity.ts'
 import { decodeKeyMessage, encodeKeyMessage } from '../core/key-protobuf.ts'
@@ -33,15 +33,19 @@ export function generateIdentityKey(): SecretIdentityKey {
 /** Reads a secret, or a private key as js-threads writes it. Throws INVALID_KEY. */
 export function parseIdentityKey(secret: string): SecretIdentityKey {
   const { type, data } = decodeKeyMessage('PrivateKey', decodeMultibase(secret, 'INVALID_KEY'))
-  if (type !== 'ed25519' || data.length < KEY_BYTES) {
+  const key = identityKeyOf(copyBytes(data, 0, KEY_BYTES))
+  // Behind the seed there is the public key: a public key alone would pass for a seed that everybody knows.
+  if (type !== 'ed25519' || !equalBytes(copyBytes(data, KEY_BYTES, 2 * KEY_BYTES), key.publicKey)) {
     throw new ThreadsError('INVALID_KEY', 'the secret is not that of an Ed25519 key')
   }
-  return identityKeyOf(copyBytes(data, 0, KEY_BYTES))
+  return key
 }
 
-function identityKeyOf(seed: Uint8Array): SecretIdentityKey {
+function identityKeyOf(seed: Uint8Array): SecretIdentityKey & { readonly publicKey: Uint8Array } {
+  if (seed.length !== KEY_BYTES) throw new ThreadsError('INVALID_KEY', 'the secret is too short')
   const publicKey = getPublicKey(seed)
   return {
+    publicKey,
     identity: encodeBase32(encodeKeyMessage({ type: 'ed25519', data: publicKey })) as Identity,
     secret: encodeBase32(encodeKeyMessage({ type: 'ed25519', data: concatBytes(seed, publicKey) })),
     sign: (message) => sign(message, seed),

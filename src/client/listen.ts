@@ -35,43 +35,43 @@ interface Feed {
 
 /**
  * Resolves when every later change will be told. A connection that is lost is taken up where it was. Ends when the
- * database is deleted; throws UPDATES_LOST, and the reason of the signal.
+ * signal aborts or the database is deleted. Throws UPDATES_LOST.
  */
 export async function listen(listening: Listening, signal: AbortSignal): Promise<AsyncIterable<DriverUpdate>> {
   return follow(listening, await open(listening, EMPTY_BYTES, signal), signal)
 }
 
 async function* follow(listening: Listening, first: Feed, signal: AbortSignal): AsyncGenerator<DriverUpdate> {
-  let { stream, token } = first
-  try {
-    for (;;) {
-      try {
-        for (let reply = await stream.receive(); reply !== undefined; reply = await stream.receive()) {
-          token = reply.token
-          yield updateOf(reply)
-        }
-        return
-      } catch (error) {
-        if (signal.aborted || !passes(error)) throw error
+  let feed: Feed | undefined = first
+  while (feed !== undefined) {
+    let { token } = feed
+    try {
+      for (let reply = await feed.stream.receive(); reply !== undefined; reply = await feed.stream.receive()) {
+        token = reply.token
+        yield updateOf(reply)
       }
-      ;({ stream, token } = await reopen(listening, token, signal))
+      return
+    } catch (error) {
+      if (signal.aborted) return
+      if (!passes(error)) throw error
+    } finally {
+      feed.stream.cancel()
     }
-  } finally {
-    stream.cancel()
+    feed = await reopen(listening, token, signal)
   }
 }
 
-/** Tries until the host answers. */
-async function reopen(listening: Listening, after: Uint8Array, signal: AbortSignal): Promise<Feed> {
+/** Tries until the host answers; `undefined` if the signal aborts before. */
+async function reopen(listening: Listening, after: Uint8Array, signal: AbortSignal): Promise<Feed | undefined> {
   for (let delayMs = FIRST_DELAY_MS; ; delayMs = Math.min(2 * delayMs, MAX_DELAY_MS)) {
     const [random = 0] = randomBytes(1)
     await pause((delayMs * (256 + random)) / 512, signal)
-    signal.throwIfAborted()
     try {
-      return await open(listening, after, signal)
+      if (!signal.aborted) return await open(listening, after, signal)
     } catch (error) {
-      if (signal.aborted || !passes(error)) throw error
+      if (!signal.aborted && !passes(error)) throw error
     }
+    if (signal.aborted) return undefined
   }
 }
 

@@ -1,5 +1,5 @@
 import type { AbortOptions } from '../core/abort.ts'
-import { ThreadsError } from '../core/errors.ts'
+import { hasCode, ThreadsError } from '../core/errors.ts'
 import type { CallOptions, MessageStream, StreamTransport, UnaryTransport } from './transport.ts'
 
 /** Methods of the generated code. */
@@ -74,7 +74,14 @@ export class Rpc {
     options: AbortOptions,
   ): Promise<Reply> {
     const call = { service: this.#service, method, members }
-    return this.#noticed(async () => callUnary(this.#transport, call, await this.#callOptions(options)))
+    const send = () => this.#noticed(async () => callUnary(this.#transport, call, await this.#callOptions(options)))
+    try {
+      return await send()
+    } catch (error) {
+      // Nothing was done: a call is refused before it begins. The next one goes with another token.
+      if (hasCode(error, 'TOKEN_INVALID')) return send()
+      throw error
+    }
   }
 
   /** The replies to one message. */
