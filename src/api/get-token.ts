@@ -1,13 +1,13 @@
 import { status } from '@grpc/grpc-js'
 import { ThreadsError } from '../core/errors.ts'
 import { parseIdentity, publicKeyOfIdentity } from '../core/identity.ts'
-import { unlessAborted } from '../util/unless-aborted.ts'
 import { RpcError } from './errors.ts'
+import { inTime } from './in-time.ts'
 import type { GetTokenReply, GetTokenRequest } from './gen/threads.ts'
 import { endOfRequests, type RpcContext } from './service.ts'
 
 const CHALLENGE_BYTES = 32
-const SIGNATURE_WAIT_MS = 60_000
+const MESSAGE_WAIT_MS = 60_000
 
 /** The same in both services. */
 export async function* getToken(
@@ -15,7 +15,7 @@ export async function* getToken(
   context: RpcContext,
 ): AsyncGenerator<GetTokenReply> {
   const messages = requests[Symbol.asyncIterator]()
-  const identity = parseIdentity(keyOf(await messages.next()))
+  const identity = parseIdentity(keyOf(await nextInTime(messages, context)))
   const challenge = context.random(CHALLENGE_BYTES)
   yield { payload: { $case: 'challenge', value: challenge } }
 
@@ -40,14 +40,10 @@ function signatureOf(next: IteratorResult<GetTokenRequest>): Uint8Array {
   return payload.value
 }
 
-async function nextInTime<T>(messages: AsyncIterator<T>, { clock }: RpcContext): Promise<IteratorResult<T>> {
-  const late = new AbortController()
-  const cancel = clock.after(SIGNATURE_WAIT_MS, () => {
-    late.abort(new RpcError(status.DEADLINE_EXCEEDED, 'Challenge deadline exceeded'))
-  })
-  try {
-    return await unlessAborted(() => messages.next(), late.signal)
-  } finally {
-    cancel()
-  }
+function nextInTime<T>(messages: AsyncIterator<T>, { clock }: RpcContext): Promise<IteratorResult<T>> {
+  return inTime(() => messages.next(), { clock, ms: MESSAGE_WAIT_MS, late })
+}
+
+function late(): RpcError {
+  return new RpcError(status.DEADLINE_EXCEEDED, 'Challenge deadline exceeded')
 }

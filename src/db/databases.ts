@@ -66,6 +66,10 @@ class HostDatabases implements Databases {
     this.#stopListening = components.store.onReset(() => this.#reset())
   }
 
+  get transactionIdleMs(): number {
+    return this.#options.transactionIdleMs
+  }
+
   open(): void {
     for (const { id, appData } of this.#components.net.ownedThreads()) this.#take(id, appData)
   }

@@ -76,6 +76,8 @@ export interface DbInfo {
 
 /** The databases of a host. */
 export interface Databases {
+  /** For how long nothing may happen in a transaction, in ms. */
+  readonly transactionIdleMs: number
   /** Throws DB_EXISTS, INVALID_NAME, READ_KEY_REQUIRED, and what collections throw; nothing is left behind then. */
   create(id: ThreadId, options?: NewDbOptions): Promise<Database>
   /**

@@ -299,16 +299,7 @@ function ofMethod(service: string, { name, requestType }: { name: string; reques
   }
   const method = unary({ name, requestType: codec, responseType: codec }, async (message) => message)
   const context = { hold: () => {} } as Partial<RpcContext> as RpcContext
-  const read = async (bytes: Uint8Array): Promise<unknown> => {
-    return Array.fromAsync(
-      method.call(
-        (async function* () {
-          yield bytes
-        })(),
-        context,
-      ),
-    )
-  }
+  const read = (bytes: Uint8Array): Promise<unknown> => method.answer(bytes, context)
   return [`${service} ${name}`, good, read]
 }
 

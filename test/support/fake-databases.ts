@@ -28,6 +28,7 @@ import type {
 export class FakeDatabases implements Databases {
   readonly #databases = new Map<ThreadId, FakeDatabase>()
   readonly #threads: ReadonlySet<ThreadId>
+  readonly transactionIdleMs = 10_000
   /** Options of the last call that took some. */
   lastOptions: NewDbOptions | undefined
 

@@ -1,4 +1,5 @@
 import { status } from '@grpc/grpc-js'
+import { ThreadsError } from '../../core/errors.ts'
 import type { CollectionReader } from '../../db/index.ts'
 import { RpcError, sendableText, transactionErrorOf } from '../errors.ts'
 import {
@@ -11,6 +12,7 @@ import {
   type ReadTransactionReply,
   type StartTransactionRequest,
 } from '../gen/threads.ts'
+import { inTime } from '../in-time.ts'
 import { endOfRequests, type RpcContext } from '../service.ts'
 import { findIn } from './find.ts'
 import { findByIdIn } from './find-by-id.ts'
@@ -26,11 +28,19 @@ type Read =
   | { readonly $case: 'findRequest'; readonly value: FindRequest }
   | { readonly $case: 'findByIDRequest'; readonly value: FindByIDRequest }
 
-/** The start with which a transaction must begin. */
-export function startOf(
+/**
+ * The start with which a transaction must begin. It must come in the time for which a transaction may be idle. Throws
+ * TRANSACTION_TIMEOUT.
+ */
+export async function startOf(
   name: TransactionRequestName,
-  first: IteratorResult<{ option: Start | { readonly $case: string } | undefined }>,
-): StartTransactionRequest {
+  messages: AsyncIterator<{ option: Start | { readonly $case: string } | undefined }>,
+  { clock, databases }: RpcContext,
+): Promise<StartTransactionRequest> {
+  const ms = databases.transactionIdleMs
+  const text = `the transaction was not started for ${ms} ms; it is aborted`
+  const late = (): ThreadsError => new ThreadsError('TRANSACTION_TIMEOUT', text)
+  const first = await inTime(() => messages.next(), { clock, ms, late })
   if (first.done === true) throw endOfRequests()
   const option = optionOf(name, first.value)
   if (!isStart(option)) throw unexpectedOption(name, option)

@@ -26,7 +26,7 @@ export async function* writeTransaction(
   context: RpcContext,
 ): AsyncGenerator<WriteTransactionReply> {
   const messages = requests[Symbol.asyncIterator]()
-  const transaction = await begin(startOf(NAME, await messages.next()), context)
+  const transaction = await begin(await startOf(NAME, messages, context), context)
   const nextMessage = () => unlessAborted(() => messages.next(), transaction.expired)
   try {
     for (let next = await nextMessage(); next.done !== true; next = await nextMessage()) {
