@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AGES, idOf, person } from '../document.ts'
 import type { Figure } from '../measure.ts'
@@ -19,7 +20,7 @@ export interface PeerRun {
 /** All figures of one peer. Rows that it has no means for are left out. */
 export async function* peerFigures(peer: Peer, { load, directory, documents }: PeerRun): AsyncGenerator<Figure> {
   const figure = (work: string, value: number): Figure => ({ work: `${peer.name}: ${work}`, value, unit: '/s' })
-  const host = await peer.open(load, join(directory, 'first'))
+  const host = await openIn(join(directory, 'first'), peer, load)
   const single = await host.create()
   yield figure('create 1 by 1', await perSecond(CREATES_MS, (index) => single.put(documentOf(index))))
   const database = await host.create()
@@ -32,9 +33,14 @@ export async function* peerFigures(peer: Peer, { load, directory, documents }: P
     }
     yield figure(`find ${documents / AGES} of ${documents} by an index`, await perSecond(READS_MS, find))
   }
-  const others = await peer.open(load, join(directory, 'second'))
+  const others = await openIn(join(directory, 'second'), peer, load)
   yield figure(`replicate ${documents} documents`, await replicated({ from: host, to: others, database, documents }))
   await Promise.all([host.close(), others.close()])
+}
+
+async function openIn(directory: string, peer: Peer, load: Load): Promise<PeerHost> {
+  await mkdir(directory)
+  return peer.open(load, directory)
 }
 
 async function filled(database: PeerDatabase, documents: number): Promise<[string, number]> {
