@@ -21,7 +21,6 @@ export type {
 } from './driver.ts'
 export { encodeConfig } from './schema.ts'
 export type { Comparison, Condition, Filter, FindOptions, Path, Scalar, Sort } from './filter.ts'
-export type { JSONSchema } from 'json-schema-to-ts'
 
 /** A document of which nothing is known. */
 export interface AnyDocument {
@@ -44,10 +43,10 @@ export type DocumentOf<Schema> = JSONSchema extends Schema
     ? FromSchema<Whole>
     : AnyDocument
 
-export interface CollectionConfig<Schema = JSONSchema> {
+export interface CollectionConfig<Schema = object> {
   /** Letters and digits, with single hyphens inside. */
   readonly name: string
-  /** Its property `_id` must be a string. */
+  /** JSON Schema. Its property `_id` must be a string. */
   readonly schema: Schema
   /** Default: none. */
   readonly indexes?: readonly IndexConfig[]

@@ -1,11 +1,11 @@
 /** The programs in examples/ do what their READMEs say. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startDaemon, type TestDaemon } from '../support/daemon.ts'
 import { generateStubs, hasPython, pythonWithGrpc, runProgram } from '../support/python.ts'
-import { ROOT } from '../support/sources.ts'
+import { readProject, ROOT } from '../support/sources.ts'
 
 const INSTALL_MS = 300_000
 
@@ -30,6 +30,20 @@ describe('the examples', () => {
     expect(run.stdout).toMatch(
       /^joined: \{.*'Ada'.*\}\nupdate: created bo\nreopened: \[.*name: 'Ada'.*name: 'Bo'.*\]\n$/s,
     )
+  })
+
+  it('of the client in README.md works as it stands there', async () => {
+    const [, code = ''] = /^## Client$[\s\S]*?^```ts\n([\s\S]*?)^```$/m.exec(readProject('README.md')) ?? []
+    // Inside of the package, which is imported by its name.
+    const program = join(await mkdtemp(join(ROOT, 'test/integration/.readme-')), 'client.ts')
+    await writeFile(program, code.replace('http://127.0.0.1:6007', daemon.webAddress))
+    try {
+      const run = await runProgram(process.execPath, ['--conditions=threads-source', program])
+      expect(run).toMatchObject({ code: 0, stderr: '' })
+      expect(run.stdout).toMatch(/name: 'Ada',\n\s+age: 13,/)
+    } finally {
+      await rm(dirname(program), { recursive: true })
+    }
   })
 
   it('share a database between daemons from JavaScript', async () => {

@@ -72,6 +72,10 @@ export async function ofUnknownDocuments(): Promise<void> {
   await any.find({ 'a.b': 3, $or: [{ x: { $ne: true } }] }, { sort: { x: 1 } })
   await any.create({ x: [1, 2] })
   const read = await db.createCollection({ name: 'Read', schema: JSON.parse('{}') })
+  const widened = { properties: { _id: { type: 'string' } } }
+  const loose = await db.createCollection({ name: 'Loose', schema: widened })
+  await loose.create({ whatever: 1 })
+  await db.updateCollection({ name: 'Loose', schema: widened })
   const value: unknown = (await read.get('a'))?.['member']
   await any.create({ value })
 }
