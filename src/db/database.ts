@@ -13,6 +13,7 @@ import { Author, type Place } from './author.ts'
 import { CollectionRegistry } from './collections.ts'
 import { collectionInfo, collectionOf, type DatabaseDefinition, readDefinition } from './definition.ts'
 import { Folder, waiting } from './folder.ts'
+import type { Position } from './fold/position.ts'
 import type {
   CallOptions,
   Collection,
@@ -68,6 +69,8 @@ export class ThreadDatabase implements Database, App {
   readonly #writeLock: WriteLock
   readonly #closing = new AbortController()
   #definition: { appData: unknown; definition: DatabaseDefinition } | undefined
+  /** The last rebuild failed. */
+  #rebuildFailed = false
   /** What calls are refused with while the database is not served. */
   #refusal: ThreadsError | undefined
 
@@ -137,11 +140,20 @@ export class ThreadDatabase implements Database, App {
     this.refuse(new ThreadsError('STORE_CORRUPT', `the database is damaged: ${cause.message}`, { cause }))
   }
 
-  /** Makes the documents anew, then serves them. Ends early, with its reason, when the database is closed. */
+  /**
+   * Makes the documents anew, then serves them. Ends early, with its reason, when the database is closed. Fails if a record
+   * cannot be judged; called again it goes on without, and the log of the record waits.
+   */
   async rebuild(): Promise<void> {
     const { thread, sandbox, logger } = this.#components
     logger.warn({ thread: this.id }, 'the documents of a database are made anew from its records')
-    await rebuild({ thread, sandbox, signal: this.#closing.signal }, this.#stored())
+    const onStuck = ({ logId, counter }: Position, error: unknown): void =>
+      logger.warn({ thread: this.id, log: logId, counter, error }, 'a record cannot be folded, its log waits')
+    const patience = this.#rebuildFailed ? { onStuck } : {}
+    // The sandbox may be down for a moment.
+    this.#rebuildFailed = true
+    await rebuild({ thread, sandbox, signal: this.#closing.signal, ...patience }, this.#stored())
+    this.#rebuildFailed = false
     this.#refusal = undefined
     logger.warn({ thread: this.id }, 'the documents of a database were made anew')
     await thread.resume()

@@ -4,6 +4,7 @@ import { KEY_LETTERS, type KeyLetter, rowRange } from '../store/key-codec.ts'
 import type { KeyRange } from '../store/ordered-store.ts'
 import type { DatabaseDefinition } from './definition.ts'
 import { FOLD_VERSION } from './fold/constants.ts'
+import type { Position } from './fold/position.ts'
 import { replay, type ReplayTarget } from './replay.ts'
 import type { Sandbox } from './sandbox/index.ts'
 
@@ -19,6 +20,8 @@ export interface RebuildComponents {
   readonly thread: OwnedThread
   readonly sandbox: Sandbox
   readonly signal: AbortSignal
+  /** Told of a record that cannot be judged; its log waits then. Default: the failure is thrown. */
+  readonly onStuck?: (record: Position, error: unknown) => void
 }
 
 /** Whether the rows in use were made by another fold, or do not fit the records. */
@@ -37,7 +40,7 @@ export function databaseRebuilds(): ThreadsError {
  * folds or changes the definition meanwhile. Cut off by a crash, it begins anew at the next start.
  */
 export async function rebuild(components: RebuildComponents, definition: DatabaseDefinition): Promise<void> {
-  const { thread, sandbox, signal } = components
+  const { thread, sandbox, signal, onStuck } = components
   await clearOthers(components, definition)
   const next = { ...definition, generation: definition.generation + 1, foldVersion: FOLD_VERSION }
   const chains = new Map([...thread.cursors()].map(([chain, { counter }]) => [chain, counter]))
@@ -49,7 +52,12 @@ export async function rebuild(components: RebuildComponents, definition: Databas
     recordOf: thread.recordOf.bind(thread),
   }
   const judge = { judge: (requests: Parameters<Sandbox['judge']>[0]) => sandbox.judge(requests, { budget: 'judge' }) }
-  const cursors = await replay(source, storing(thread), { definition: next, judge, signal })
+  const cursors = await replay(source, storing(thread), {
+    definition: next,
+    judge,
+    signal,
+    ...(onStuck === undefined ? {} : { onStuck }),
+  })
   const { stored } = await thread.write(async (draft) => {
     draft.setAppData(next)
     draft.rebuilt(cursors)

@@ -2,10 +2,11 @@
  * Folds a thread from its first records on, into rows of a generation of their own. All logs are taken together in
  * order of position, so that no record is ever late: each is folded once, and what is held in memory does not grow.
  */
+import { hasCode } from '../core/errors.ts'
 import type { BranchPoint, ChainKey, Cursor, RecordPlace, ThreadRecord } from '../net/index.ts'
 import type { Operation, ReadView } from '../store/ordered-store.ts'
 import { type DatabaseDefinition, validatorsOf } from './definition.ts'
-import { type FoldRecord, fold, type Judge } from './fold/fold.ts'
+import { type FoldRecord, type FoldResult, fold, type Judge } from './fold/fold.ts'
 import { Heap } from './fold/heap.ts'
 import { comparePositions, type Position } from './fold/position.ts'
 import { createFoldState } from './fold/store-state.ts'
@@ -34,6 +35,11 @@ export interface ReplayOptions {
   readonly definition: DatabaseDefinition
   readonly judge: Judge
   readonly signal?: AbortSignal
+  /**
+   * Told of a record that cannot be folded: it, what follows it in its chain, and the branches that part there are left
+   * out. Default: the failure is thrown.
+   */
+  readonly onStuck?: (record: Position, error: unknown) => void
 }
 
 /** Records folded and stored at once, and bytes of their blocks. */
@@ -44,7 +50,7 @@ const SLICE_BYTES = 2 * 1024 * 1024
 export async function replay(
   source: ReplaySource,
   target: ReplayTarget,
-  { definition, judge, signal }: ReplayOptions,
+  { definition, judge, signal, onStuck }: ReplayOptions,
 ): Promise<ReadonlyMap<ChainKey, Cursor>> {
   const { thread } = source
   const merge = new Merge(source, definition)
@@ -56,17 +62,47 @@ export async function replay(
     record: (position) => merge.read(position),
   })
   const validators = (collection: string) => validatorsOf(definition, collection)
-  for (let slice = await merge.slice(); slice.length > 0; slice = await merge.slice()) {
+  /** Halves what cannot be folded until it is known which record it is. */
+  const take = async (slice: readonly Taken[]): Promise<void> => {
+    const left = slice.filter((taken) => !merge.isHeld(taken))
+    const [first] = left
+    if (first === undefined) return
     signal?.throwIfAborted()
-    const result = await fold({ records: slice }, { state, judge, validators, pause })
+    let result: FoldResult
+    try {
+      result = await fold({ records: left.map(({ record }) => record) }, { state, judge, validators, pause })
+    } catch (error) {
+      if (onStuck === undefined || signal?.aborted === true || isOfStore(error)) throw error
+      if (left.length === 1) {
+        onStuck(first.record.position, error)
+        return merge.hold(first.chain, first.before)
+      }
+      const half = Math.ceil(left.length / 2)
+      await take(left.slice(0, half))
+      return take(left.slice(half))
+    }
     await target.store(derivedRows(result, thread, definition).operations)
     await pause()
   }
+  for (let slice = await merge.slice(); slice.length > 0; slice = await merge.slice()) await take(slice)
   return merge.cursors
+}
+
+/** Failures that say nothing about a record. */
+function isOfStore(error: unknown): boolean {
+  return (['STORE_CORRUPT', 'STORE_FAILED', 'CLOSED'] as const).some((code) => hasCode(error, code))
 }
 
 function pause(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
+}
+
+/** A record in its turn. */
+interface Taken {
+  readonly chain: ChainKey
+  readonly record: FoldRecord
+  /** Where its chain stood before it. */
+  readonly before: Cursor
 }
 
 /** The next record of a chain. */
@@ -89,6 +125,8 @@ class Merge {
   readonly #definition: DatabaseDefinition
   /** By the chain and the counter of the record they follow. */
   readonly #branches: ReadonlyMap<string, ChainKey[]>
+  /** Chains that are left out from a record on. */
+  readonly #held = new Set<ChainKey>()
   readonly #heap = new Heap<Next>((a, b) => comparePositions(a.position, b.position))
   #reads = 0
 
@@ -109,15 +147,17 @@ class Merge {
   }
 
   /** The next records; none at the end. */
-  async slice(): Promise<FoldRecord[]> {
-    const records: FoldRecord[] = []
+  async slice(): Promise<Taken[]> {
+    const taken: Taken[] = []
     let bytes = 0
-    while (records.length < SLICE_RECORDS && bytes < SLICE_BYTES) {
+    while (taken.length < SLICE_RECORDS && bytes < SLICE_BYTES) {
       const next = this.#heap.pop()
       if (next === undefined) break
+      if (this.isHeld(next)) continue
       const { chain, position } = next
       const { counter, time } = position
-      records.push(next.record ?? (await this.#fold(chain, counter)).record)
+      const record = next.record ?? (await this.#fold(chain, counter)).record
+      taken.push({ chain, record, before: this.cursors.get(chain) ?? { counter: counter - 1, time: 0n } })
       bytes += next.bytes
       this.cursors.set(chain, { counter, time })
       await this.#advance(chain)
@@ -126,7 +166,21 @@ class Merge {
         await this.#advance(branch)
       }
     }
-    return records
+    return taken
+  }
+
+  isHeld({ chain }: { readonly chain: ChainKey }): boolean {
+    return this.#held.has(chain)
+  }
+
+  /** Leaves out what follows in a chain, and the branches that part behind there. */
+  hold(chain: ChainKey, before: Cursor): void {
+    this.#held.add(chain)
+    this.cursors.set(chain, before)
+    for (const [branch, { parent, base }] of this.#source.branches) {
+      const parts = parent === chain && base > before.counter
+      if (parts && !this.#held.has(branch)) this.hold(branch, { counter: base, time: 0n })
+    }
   }
 
   /** A record that was folded already. */

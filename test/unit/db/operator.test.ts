@@ -5,7 +5,7 @@ import { encode } from '../../../src/core/cbor.ts'
 import { identityOf } from '../../../src/core/identity.ts'
 import { generateKey } from '../../../src/core/keys.ts'
 import { peerIdOf } from '../../../src/core/peer-id.ts'
-import type { Collection, Database, Refusal } from '../../../src/db/index.ts'
+import type { Collection, Database, Refusal, WaitingRecord } from '../../../src/db/index.ts'
 import { decodeThreadRow, encodeThreadRow, threadRowKey } from '../../../src/net/rows.ts'
 import { openMemoryStore } from '../../../src/store/memory-store.ts'
 import type { OrderedStore } from '../../../src/store/ordered-store.ts'
@@ -34,8 +34,9 @@ beforeEach(async () => {
 })
 afterEach(() => host[Symbol.asyncDispose]())
 
-async function start(): Promise<void> {
+async function start(...unjudged: string[]): Promise<void> {
   sandbox = new FaultySandbox()
+  neverJudge(...unjudged)
   host = await startHost({ clock, sandbox, privateKey, backend, net: { pull: false } })
 }
 
@@ -44,6 +45,17 @@ async function restart(): Promise<void> {
   await start()
   database = await host.databases.get(database.id)
   notes = database.collection('Note')
+}
+
+/** The documents are made anew. */
+async function restartStale(...unjudged: string[]): Promise<void> {
+  await host[Symbol.asyncDispose]()
+  const row = await backend.get(threadRowKey(1))
+  if (row === undefined) throw new Error('there is a thread')
+  const stale = encodeThreadRow({ ...decodeThreadRow(1, row), stale: true })
+  await backend.batch([{ type: 'put', key: threadRowKey(1), value: stale }], { sync: true })
+  await start(...unjudged)
+  database = await host.databases.get(database.id)
 }
 
 async function newLog(): Promise<ForeignLog> {
@@ -64,6 +76,12 @@ async function waitingRecord(): Promise<CID> {
   const [first] = await database.waiting()
   if (first?.recordId === undefined) throw new Error('nothing waits')
   return first.recordId
+}
+
+/** What waits after one more try; nothing while the database is not served. */
+function laterWaiting(): Promise<WaitingRecord[]> {
+  clock.advance(5_000)
+  return database.waiting().catch(() => [])
 }
 
 /** Lets the validator of Note judge no event of this instance. */
@@ -280,16 +298,54 @@ describe('a record that cannot be judged', () => {
     await add(ahead, creation('b', clock.nowMs() + 60 * MINUTE_MS))
     await database.admit(ahead.id)
     const before = [await database.refusals(), await found(notes)]
-    await host[Symbol.asyncDispose]()
-    const row = await backend.get(threadRowKey(1))
-    if (row === undefined) throw new Error('there is a thread')
-    const stale = encodeThreadRow({ ...decodeThreadRow(1, row), stale: true })
-    await backend.batch([{ type: 'put', key: threadRowKey(1), value: stale }], { sync: true })
-    await start()
-    database = await host.databases.get(database.id)
+    await restartStale()
     await expect.poll(() => database.refusals().catch(() => undefined)).toEqual(before[0])
     expect(await found(database.collection('Note'))).toEqual(before[1])
     expect(await database.waiting()).toEqual([])
+  })
+
+  it('keeps only its log waiting when all documents are made anew, and can be skipped then', async () => {
+    const [log, other] = [await newLog(), await newLog()]
+    for (const id of ['a', 'bad', 'b']) await add(log, creation(id))
+    for (const id of ['c', 'd']) await add(other, creation(id))
+    const refused = (): Promise<unknown> =>
+      database.refusals().then(
+        () => undefined,
+        (error: unknown) => error,
+      )
+    await restartStale('bad')
+    await expect.poll(() => sandbox.failures).toBe(1)
+    expect(await refused()).toMatchObject({ code: 'DB_REBUILDING' })
+    clock.advance(5_000)
+    await expect.poll(refused).toBeUndefined()
+    const before = database.collection('Note')
+    expect(await idsOf(before)).toEqual(['a', 'c', 'd'])
+    await expect.poll(laterWaiting).toMatchObject([{ logId: log.id, counter: 2, records: 2, reason: { alone: true } }])
+    await database.skip(log.id, await waitingRecord())
+    expect(await idsOf(before)).toEqual(['a', 'b', 'c', 'd'])
+  })
+
+  it('of a fork keeps what follows it waiting when all documents are made anew', async () => {
+    const log = await newLog()
+    for (const id of ['a', 'bad']) await add(log, creation(id))
+    await using peer = await startHost({ net: { pull: false } })
+    await joinNotes(peer, database)
+    await peer.net.pullThread(database.id)
+    await peer.net.addRecord(database.id, log.id, log.fork([creation('fork')]).blocks)
+    await add(log, creation('main'))
+    await expect
+      .poll(async () => {
+        await host.net.pullThread(database.id)
+        return idsOf(notes)
+      })
+      .toEqual(['a', 'bad', 'fork', 'main'])
+    await restartStale('bad')
+    await expect.poll(() => sandbox.failures).toBe(1)
+    clock.advance(5_000)
+    await expect.poll(laterWaiting).toMatchObject([{ counter: 2, reason: { alone: true } }])
+    expect(await idsOf(database.collection('Note'))).toEqual(['a'])
+    await database.skip(log.id, await waitingRecord())
+    expect(await idsOf(database.collection('Note'))).toEqual(['a', 'fork', 'main'])
   })
 
   it('stays skipped when others are judged anew or arrive late', async () => {
