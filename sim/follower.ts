@@ -68,7 +68,7 @@ export class Follower {
   /** Answers whether it may go on with what is new. Only rows that were trimmed may be missing. */
   #missed(seq: number): boolean {
     const { name, planned } = this.#host
-    const isTrimmed = this.#options.restMs > 0 && planned.feedBytes !== undefined && seq > this.#last
+    const isTrimmed = planned.feedBytes !== undefined && seq > this.#last
     if (!isTrimmed) {
       fail(this.#world, `${name} lost the commits after ${this.#last}, it is at ${seq}`)
       return false

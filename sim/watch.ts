@@ -22,7 +22,7 @@ interface Listening {
   readonly running: Running
   /** Collections registered when it began. Of others it hears once they are. */
   readonly collections: ReadonlySet<string>
-  /** The database was deleted. */
+  /** The database was deleted, or the listener fell behind. */
   isOver: boolean
 }
 
@@ -59,7 +59,7 @@ export class Watch {
     const collections = new Set((await database.listCollections()).map(({ name }) => name))
     const listening: Listening = { number, after: lastSeq, told: [], running, collections, isOver: false }
     this.#listening.push(listening)
-    this.#take(listening, updates).catch((error: unknown) => this.#ended(running, error))
+    this.#take(listening, updates).catch((error: unknown) => this.#ended(listening, error))
   }
 
   /** The host has an older copy of its disk: who follows it begins anew, as after a resync. */
@@ -78,8 +78,13 @@ export class Watch {
     listening.isOver = true
   }
 
-  #ended(running: Running, error: unknown): void {
-    if (!running.life.alive || hasCode(error, 'CLOSED')) return
+  #ended(listening: Listening, error: unknown): void {
+    if (!listening.running.life.alive || hasCode(error, 'CLOSED')) return
+    // What a burst of commits pushes out of a small journal is told to nobody any more.
+    if (hasCode(error, 'UPDATES_LOST') && this.#host.planned.feedBytes !== undefined) {
+      listening.isOver = true
+      return
+    }
     fail(this.#world, `a listener of ${this.#host.name} ends: ${String(error)}`)
   }
 
