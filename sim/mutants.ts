@@ -81,8 +81,8 @@ export const MUTANTS: Readonly<Record<MutantName, Mutant>> = {
   /** Index entries of what was there before stay when a document changes. */
   'index-not-rolled-back': {
     file: 'db/folder.ts',
-    text: 'before: before?.document,',
-    becomes: 'before: undefined,',
+    text: '{ before: old, after',
+    becomes: '{ before: old && undefined, after',
   },
   /** A value of a unique index may be written twice, in one batch. */
   'unique-in-batch': {
@@ -153,8 +153,9 @@ export const MUTANTS: Readonly<Record<MutantName, Mutant>> = {
   /** Listeners hear of deletions twice. */
   'told-twice': {
     file: 'db/listen.ts',
-    text: 'if (told !== undefined) yield told',
-    becomes: "if (told?.kind === 'deleted') yield told\n      if (told !== undefined) yield told",
+    text: 'if (told !== undefined) yield {',
+    becomes: `if (told?.kind === 'deleted') yield { ...told, token: components.token(place) }
+      if (told !== undefined) yield {`,
   },
   /** Listeners do not hear what late records did to documents that were there. */
   'refold-untold': {
