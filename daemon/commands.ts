@@ -8,8 +8,10 @@ export interface Command {
 
 /** By name. Loaded when asked for: the daemon needs none of them. */
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  backup: async () => (await import('./commands/backup.ts')).command,
   config: async () => (await import('./commands/config.ts')).command,
   migrate: async () => (await import('./commands/migrate.ts')).command,
+  restore: async () => (await import('./commands/restore.ts')).command,
   verify: async () => (await import('./commands/verify.ts')).command,
 }
 

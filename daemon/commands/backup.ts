@@ -1,0 +1,129 @@
+import { parseArgs } from 'node:util'
+import { DaemonClient } from '../../src/client/node/index.ts'
+import { parseThreadId, type ThreadId } from '../../src/core/thread-id.ts'
+import { addBackup } from '../backup/backup-directory.ts'
+import { BackupWriter, type ByteSink, fileSink } from '../backup/backup-file.ts'
+import { type CopiedBackup, copyBackup } from '../backup/copy-backup.ts'
+import { makeDurably } from '../backup/durable-file.ts'
+import type { Command } from '../commands.ts'
+import { loadConfig } from '../config.ts'
+import { SETTINGS } from '../settings.ts'
+import { UsageError } from '../usage-error.ts'
+
+const USAGE = `Usage: threadsd backup [-apiAddr ADDRESS] [-db ID] DIR
+       threadsd backup [-apiAddr ADDRESS] [-db ID] -file FILE
+
+Takes a backup of a daemon while it serves: all databases with their keys and records, not the key of the host. Into a
+directory only what is new is added. Keep backups secret: they hold the keys of the databases.
+
+  -apiAddr   gRPC address of the daemon (default ${SETTINGS.apiAddr.default})
+  -db        this database only
+  -file      one file with all, - for the standard output
+`
+
+interface Settings {
+  readonly address: string
+  readonly thread: ThreadId | undefined
+  readonly target: { readonly directory: string } | { readonly file: string }
+}
+
+export const command: Command = {
+  help: 'take a backup of a daemon while it serves',
+
+  async run(args) {
+    const settings = await readArguments(args)
+    if (settings === undefined) {
+      process.stdout.write(USAGE)
+      return 0
+    }
+    const { address, thread, target } = settings
+    using source = new DaemonClient(address)
+    if ('directory' in target) {
+      const { name, ...added } = await addBackup(target.directory, source, { thread })
+      tell(`${target.directory}: ${name}`, added)
+    } else {
+      const frames = source.backup({ thread, known: [] })
+      const copied = await copyToFile(target.file, (writer) =>
+        copyBackup(frames, writer, { held: [], storeId: undefined }),
+      )
+      tell(target.file === '-' ? 'standard output' : target.file, copied)
+    }
+    return 0
+  },
+}
+
+/** Beside what goes to the standard output. */
+function tell(
+  where: string,
+  { threads, logs, records, bytes, seq }: Omit<CopiedBackup, 'storeId'> & { bytes: number },
+): void {
+  const size = `${(bytes / 1e6).toFixed(1)} MB`
+  process.stderr.write(
+    `${where}: ${threads} threads, ${logs} logs, ${records} new records, ${size}, up to commit ${seq}\n`,
+  )
+}
+
+async function copyToFile(
+  file: string,
+  copy: (writer: BackupWriter) => Promise<CopiedBackup>,
+): Promise<CopiedBackup & { bytes: number }> {
+  let copied: CopiedBackup | undefined
+  let bytes = 0
+  const copyTo = async (sink: ByteSink): Promise<void> => {
+    const writer = new BackupWriter(sink)
+    copied = await copy(writer)
+    bytes = writer.bytes
+  }
+  if (file === '-') await copyTo(standardOutput)
+  else {
+    await makeDurably(file, async (handle) => {
+      await copyTo(fileSink(handle))
+      return file
+    })
+  }
+  if (copied === undefined) throw new Error('a file was made without being filled')
+  return { ...copied, bytes }
+}
+
+const standardOutput: ByteSink = {
+  write: (bytes) =>
+    new Promise((resolve, reject) => {
+      process.stdout.write(bytes, (error) => (error ? reject(error) : resolve()))
+    }),
+}
+
+/** `undefined` if help was asked for. */
+async function readArguments(args: readonly string[]): Promise<Settings | undefined> {
+  const { values, positionals } = parseFlags(args)
+  const { apiAddr, db, file, help = false } = values
+  if (help) return undefined
+  const [directory, more] = positionals
+  if ((directory === undefined) === (file === undefined) || more !== undefined) {
+    throw new UsageError('backup needs either DIR or -file FILE')
+  }
+  // Where the daemon listens is also known from its own settings.
+  const loaded = await loadConfig(apiAddr === undefined ? [] : ['-apiAddr', apiAddr], process.env)
+  const { host, port } = loaded?.config.apiAddr ?? { host: '127.0.0.1', port: 6006 }
+  const thread = db === undefined ? undefined : parseThreadId(db)
+  const target = directory === undefined ? { file: file ?? '-' } : { directory }
+  return { address: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`, thread, target }
+}
+
+type Parsed = ReturnType<typeof parseArgs<{ options: typeof OPTIONS; allowPositionals: true }>>
+
+const OPTIONS = {
+  apiAddr: { type: 'string' },
+  db: { type: 'string' },
+  file: { type: 'string' },
+  help: { type: 'boolean' },
+} as const
+
+/** With one dash or two. */
+function parseFlags(args: readonly string[]): Parsed {
+  try {
+    const doubled = args.map((arg) => arg.replace(/^-(?=[^-])/, '--'))
+    return parseArgs({ args: doubled, options: OPTIONS, allowPositionals: true })
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+}
