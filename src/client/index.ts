@@ -1,5 +1,5 @@
 /**
- * Typed databases of a daemon, for Node and browsers.
+ * Typed databases of a daemon, for Node from version 22 on and for browsers.
  *
  * @example
  * const client = connect('http://127.0.0.1:6007', { identity: generateIdentityKey() })

@@ -21,6 +21,7 @@ import { identityOf } from '../../src/core/identity.ts'
 import { encodeVarint, readVarint } from '../../src/core/varint.ts'
 import { REASONS } from '../../src/db/fold/reasons.ts'
 import { documentBytes, parseDocument } from '../../src/db/json.ts'
+import { decodeToken, encodeToken } from '../../src/db/resume-token.ts'
 import * as rows from '../../src/db/rows.ts'
 import * as messages from '../../src/net/protocol/messages.ts'
 import { decodeFrame, encodeFrame, type Frame } from '../../src/net/sync/frames.ts'
@@ -36,6 +37,7 @@ const bytes = (length?: number) =>
   fc.uint8Array(length === undefined ? { maxLength: 100 } : { minLength: length, maxLength: length })
 const text = fc.string({ unit: 'grapheme', maxLength: 40 })
 const count = fc.nat(2 ** 31)
+const TOKEN_STATE = { store: new Uint8Array(16).fill(2), thread: 3, generation: 4 }
 const time = fc.bigInt({ min: 0n, max: 2n ** 63n - 1n })
 const key = bytes(32).map((seed) => keyFromSeed(seed))
 const peer = key.map(({ publicKey }) => peerIdOf(publicKey))
@@ -298,6 +300,9 @@ const codecs: readonly Codec[] = [
       const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
       return Object.fromEntries(parseHeaders(Buffer.from(lines.join(''))))
     },
+  ),
+  codec('resume token', fc.record({ seq: fc.maxSafeNat(), changes: count }), (place) =>
+    decodeToken(encodeToken(TOKEN_STATE, place), TOKEN_STATE),
   ),
   codec(
     'journal row',

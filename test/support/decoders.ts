@@ -1,11 +1,13 @@
 /** Every reader of bytes or text, with something good for it to read. A new one is one more line. */
 import { fromBase64 } from '../../src/api/grpc-web.ts'
 import * as request from '../../src/api/decode.ts'
-import { FrameReader, messageFrame } from '../../src/api/frames.ts'
+import { FrameReader, headersFrame, messageFrame } from '../../src/api/frames.ts'
 import { APIDefinition as DbApi, CollectionConfig } from '../../src/api/gen/threads.ts'
 import { APIDefinition as NetApi } from '../../src/api/gen/threadsnet.ts'
 import { type RpcContext, unary } from '../../src/api/service.ts'
 import { parseHeaders } from '../../src/api/websocket.ts'
+import { parseIdentityKey } from '../../src/client/index.ts'
+import { FrameReader as ResponseReader } from '../../src/client/web/frames.ts'
 import { addressFromBytes, addressToBytes, parseAddress } from '../../src/core/address.ts'
 import { fromHex, textOfUtf8, utf8 } from '../../src/core/bytes.ts'
 import { canonicalise, cidFromBytes, cidOf, decode, encode } from '../../src/core/cbor.ts'
@@ -13,7 +15,7 @@ import { decodeEvent, openBody, sealEvent } from '../../src/core/event-block.ts'
 import { decodeEvents, encodeEvents, validatorView } from '../../src/core/events.ts'
 import { identityOf, parseIdentity, publicKeyOfIdentity } from '../../src/core/identity.ts'
 import { decodePrivateKey, decodePublicKey, keyFromSeed } from '../../src/core/keys.ts'
-import { decodeBase64Url, decodeMultibase } from '../../src/core/multibase.ts'
+import { decodeBase64Url, decodeMultibase, encodeBase32 } from '../../src/core/multibase.ts'
 import { parsePeerId, peerIdFromBytes, peerIdOf, peerIdToBytes, publicKeyOfPeer } from '../../src/core/peer-id.ts'
 import { canonicalBlocks, checkLinks, openRecord, sealRecord } from '../../src/core/record.ts'
 import { open, seal } from '../../src/core/symmetric.ts'
@@ -27,7 +29,9 @@ import { ENTRY_ENCODING, type IndexDefinition } from '../../src/db/indexes/defin
 import { entryKey, indexPrefix, readEntry } from '../../src/db/indexes/entry.ts'
 import { parseInstance } from '../../src/db/instance-input.ts'
 import { parseDocument } from '../../src/db/json.ts'
+import { applyPatch, parsePatch } from '../../src/db/json-patch.ts'
 import { parseQuery } from '../../src/db/query/parse.ts'
+import { decodeToken, encodeToken } from '../../src/db/resume-token.ts'
 import * as rows from '../../src/db/rows.ts'
 import { compileSchema } from '../../src/db/schema/index.ts'
 import { decodeKnown } from '../../src/net/peer-addresses.ts'
@@ -76,6 +80,9 @@ const HISTORY_KEY = rows.historyKey(1, 1, INSTANCE_KEY, POSITION)
 const REFUSAL_KEY = rows.refusalKey(1, 1, POSITION)
 const QUERY = utf8(
   '{"ands":[{"fieldPath":"a.b","operation":2,"value":{"float":1.5}}],"ors":[{"ands":[{"fieldPath":"c","value":{"string":"x"}}]}],"sort":{"fieldPath":"d","desc":true},"limit":3,"skip":1}',
+)
+const PATCH = utf8(
+  '[{"op":"test","path":"/a/b","value":1},{"op":"copy","from":"/a","path":"/list/-"},{"op":"move","from":"/list/0","path":"/c~1"},{"op":"remove","path":"/a"}]',
 )
 const SCHEMA = utf8(
   '{"$schema":"http://json-schema.org/draft-04/schema#","$ref":"#/definitions/d","definitions":{"d":{"required":["_id"],"properties":{"_id":{"type":"string"},"a":{"items":{"type":"integer","minimum":1}},"b":{"pattern":"^a+$"}},"additionalProperties":true,"type":"object"}}}',
@@ -360,9 +367,22 @@ const documents: Reader[] = [
   ['query', QUERY, parseQuery],
   ['document', DOCUMENT, parseDocument],
   ['instance', DOCUMENT, parseInstance],
+  ['JSON patch', PATCH, (bytes) => applyPatch({ a: { b: 1 }, list: [1] }, parsePatch(bytes))],
   ['content of a record', BODY, readContent],
   ['schema', SCHEMA, ofText((text) => compileSchema(text).validate(parseDocument('{"_id":"x","a":[1],"b":"a"}')))],
   ['document of a schema', DOCUMENT, (bytes) => compileSchema(textOfUtf8(SCHEMA)).validate(parseDocument(bytes))],
 ]
 
-export const readers: readonly Reader[] = [...core, ...peers, ...api, ...stored, ...documents]
+const STATE = { store: new Uint8Array(16).fill(2), thread: 3, generation: 4 }
+const client: Reader[] = [
+  ['resume token', encodeToken(STATE, { seq: 2 ** 40, changes: 5 }), (bytes) => decodeToken(bytes, STATE)],
+  ['secret of an identity', utf8(encodeBase32(KEY.encoded)), ofText(parseIdentityKey)],
+  ['frames of a response', Buffer.concat([FRAMES, headersFrame({ 'grpc-status': '0' })]), readResponse],
+]
+
+function readResponse(bytes: Uint8Array): unknown {
+  const reader = new ResponseReader()
+  return [reader.push(bytes), reader.outcome]
+}
+
+export const readers: readonly Reader[] = [...core, ...peers, ...api, ...stored, ...documents, ...client]

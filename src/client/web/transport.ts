@@ -12,8 +12,8 @@ export class WebTransport implements StreamTransport {
 
   /** Of the gRPC-Web port: `http://host:port` or `https://host:port`. Throws INVALID_ADDRESS. */
   constructor(address: string) {
-    const url = URL.parse(address)
-    if (url === null || !/^https?:$/.test(url.protocol)) {
+    const url = URL.canParse(address) ? new URL(address) : undefined
+    if (url === undefined || !/^https?:$/.test(url.protocol)) {
       throw new ThreadsError('INVALID_ADDRESS', `${address} is no http or https address`, { hint: HINT })
     }
     this.#endpoint = { address: url.href.replace(/\/$/, ''), hint: HINT }
