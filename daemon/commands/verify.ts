@@ -64,16 +64,26 @@ function textOf({ findings, more, totals, repaired, agrees }: Outcome): string {
   })
   if (more > 0) lines.push(`and ${more} more`)
   const { threads, logs, records, unreadable, databases, documents, indexEntries, commits, ms } = totals
-  lines.push(
-    `${threads} threads, ${logs} logs, ${records} records (${unreadable} not readable with the read key), ` +
-      `${databases} databases, ${documents} documents, ${indexEntries} index entries, ${commits} commits ` +
-      `in ${(ms / 1000).toFixed(1)} s`,
-  )
+  const counted = [
+    plural(threads, 'thread'),
+    plural(logs, 'log'),
+    `${plural(records, 'record')} (${unreadable} not readable with the read key)`,
+    plural(databases, 'database'),
+    plural(documents, 'document'),
+    plural(indexEntries, 'index entry', 'index entries'),
+    plural(commits, 'commit'),
+  ]
+  lines.push(`${counted.join(', ')} in ${(ms / 1000).toFixed(1)} s`)
   const found = findings.length + more
   if (found === 0) lines.push('All agree.')
-  else if (!repaired) lines.push(`${found} do not agree. -repair mends them.`)
+  else if (!repaired)
+    lines.push(`${found} ${found === 1 ? 'does' : 'do'} not agree. -repair mends what records can mend.`)
   else lines.push(agrees ? `${found} did not agree; now all do.` : `${found} did not agree, and some still do not.`)
   return `${lines.join('\n')}\n`
+}
+
+function plural(count: number, one: string, many: string = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`
 }
 
 /** With one dash or two. */

@@ -91,8 +91,7 @@ class Check implements DatabasesCheck {
     if (definition === undefined) return
     this.databases++
     if (definition === 'damaged') {
-      const what = 'the definition of the database is damaged: delete it, and join it again'
-      return this.#findings.add({ thread: thread.id, what })
+      return this.#findings.add({ thread: thread.id, what: DAMAGED })
     }
     const before = this.#findings.count
     const add = (what: string): void => this.#findings.add({ thread: thread.id, what })
@@ -179,6 +178,11 @@ class Check implements DatabasesCheck {
     judge: (requests: Parameters<Sandbox['judge']>[0]) => this.#sandbox.judge(requests, { budget: 'judge' }),
   }
 }
+
+/** Of a definition. */
+const DAMAGED =
+  'the definition of the database, with its schemas and validators, is damaged. No record holds it, so it is not mended: ' +
+  'see that a peer has all records of the thread, delete the database here and join it again; or restore a backup'
 
 function definitionOf({ appData }: StoredThread): DatabaseDefinition | 'damaged' | undefined {
   try {
