@@ -17,7 +17,10 @@ import { parseStored } from './json.ts'
 import type { Sandbox } from './sandbox/index.ts'
 import { MAX_AHEAD_MS, NS_PER_MS } from './stamp.ts'
 
-/** How long a log rests that could not be judged. A try may take a minute, in which the thread takes no writes. */
+/**
+ * How long a log rests that could not be judged. A try takes seconds, at worst three times as long as a call may take at
+ * all, and the thread takes no writes meanwhile.
+ */
 const SANDBOX_REST_MS = 5_000
 
 export interface FolderComponents {
