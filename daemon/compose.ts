@@ -10,6 +10,7 @@ import { openHostStore } from '../src/store/host-store.ts'
 import { loadHostKey } from './host-key.ts'
 import { type Daemon, Parts } from './parts.ts'
 import type { Config } from './settings.ts'
+import { readTlsFiles, type TlsFiles, watchTlsFiles } from './tls-files.ts'
 
 /**
  * Starts everything, each part over the ones before it; the only place where parts meet. When it resolves the host
@@ -29,6 +30,8 @@ export async function startDaemon(config: Config, logger: Logger): Promise<Daemo
 async function startParts(config: Config, logger: Logger, parts: Parts): Promise<string> {
   const clock = systemClock
   const random = randomBytes
+  const tlsFiles = tlsFilesOf(config)
+  const tls = tlsFiles && (await readTlsFiles(tlsFiles))
   await makeRepository(config.repo)
 
   // The store first: it refuses a second daemon on the same repository before anything else is touched.
@@ -45,10 +48,18 @@ async function startParts(config: Config, logger: Logger, parts: Parts): Promise
   parts.add('net', () => net.stop())
   await net.start()
 
-  const api = createApi({ net, databases, clock, random, logger, options: apiOptions(config) })
+  const api = createApi({ net, databases, clock, random, logger, options: { ...apiOptions(config), tls } })
   parts.add('api', () => api.stop())
   await api.start()
+  if (tlsFiles !== undefined) {
+    const stop = watchTlsFiles(tlsFiles, logger, (identity) => api.renewTls(identity))
+    parts.add('certificate', async () => stop())
+  }
   return net.hostId
+}
+
+function tlsFilesOf({ tlsCert, tlsKey }: Config): TlsFiles | undefined {
+  return tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey }
 }
 
 async function makeRepository(repo: string): Promise<void> {

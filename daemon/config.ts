@@ -104,7 +104,12 @@ function parse<T>({ schema, kind }: Setting<T>, { source, text }: Given): T {
 }
 
 /** Values that are allowed, but not together. */
-function refuseTogether({ maxHeldBytes, maxMessageBytes }: Config, given: ReadConfig['given']): void {
+function refuseTogether(config: Config, given: ReadConfig['given']): void {
+  const { maxHeldBytes, maxMessageBytes, tlsCert, tlsKey } = config
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    const { source } = tlsCert === undefined ? given.tlsKey : given.tlsCert
+    throw new UsageError(`${source}: tlsCert and tlsKey are needed both`)
+  }
   if (maxHeldBytes !== undefined && maxHeldBytes < 4 * maxMessageBytes) {
     throw new UsageError(
       `${given.maxHeldBytes.source}: "${maxHeldBytes}" is not at least 4 times maxMessageBytes, which is ${maxMessageBytes}`,

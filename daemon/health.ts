@@ -7,9 +7,12 @@ import { loadConfig } from './config.ts'
  */
 const TIMEOUT_MS = 3_000
 
-const apiAddr = (await loadConfig([], process.env))?.config.apiAddr ?? { host: '127.0.0.1', port: 6006 }
+const config = (await loadConfig([], process.env))?.config
+const apiAddr = config?.apiAddr ?? { host: '127.0.0.1', port: 6006 }
+const protocol = config?.tlsCert === undefined ? 'http' : 'https'
 
-const session = connect(`http://${hostOf(apiAddr.host)}:${apiAddr.port}`)
+// Whose certificate it is does not matter: nothing is told, and the answer opens nothing.
+const session = connect(`${protocol}://${hostOf(apiAddr.host)}:${apiAddr.port}`, { rejectUnauthorized: false })
 session.on('error', () => process.exit(1)).setTimeout(TIMEOUT_MS, () => process.exit(1))
 
 const call = session.request({

@@ -24,6 +24,8 @@ export interface Config {
   announceAddr: Address | undefined
   apiAddr: HostPort
   apiProxyAddr: HostPort
+  tlsCert: string | undefined
+  tlsKey: string | undefined
   connHighWater: number
   enableNetPubsub: boolean
   keepAliveInterval: number
@@ -70,6 +72,12 @@ export const SETTINGS: { readonly [Name in keyof Config]: Setting<Config[Name]> 
   announceAddr: { ...optional(address), default: '', help: 'if set, the only address told to other hosts' },
   apiAddr: { ...hostPort, default: '/ip4/127.0.0.1/tcp/6006', help: 'where clients reach the daemon: gRPC' },
   apiProxyAddr: { ...hostPort, default: '/ip4/127.0.0.1/tcp/6007', help: 'where browsers reach the daemon: gRPC-Web' },
+  tlsCert: {
+    ...optional(file),
+    default: '',
+    help: 'file with the certificate that clients are shown, in PEM; both ports of clients then speak TLS only',
+  },
+  tlsKey: { ...optional(file), default: '', help: 'file with the private key of that certificate, in PEM' },
   connHighWater: {
     ...wholeNumber(1, 100_000),
     default: '400',

@@ -11,11 +11,12 @@ import {
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server as TcpServer, type Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { createServer as createTlsServer, Server as TlsServer } from 'node:tls'
 import { AccountedCall, accountedCallOf } from './accounted-call.ts'
 import type { CallLedger } from './call-ledger.ts'
 import { RpcError, tooLarge, toRpcError } from './errors.ts'
 import { GrpcCall, statusOf, type StreamCall, type UnaryCall } from './grpc-call.ts'
-import { BACKLOG, type HostPort, type ResolvedApiOptions } from './options.ts'
+import { BACKLOG, type HostPort, type ResolvedApiOptions, type TlsIdentity } from './options.ts'
 import { addReflection } from './reflection.ts'
 import { roundTrip, sessionOf } from './round-trip.ts'
 import type { Router } from './router.ts'
@@ -35,16 +36,16 @@ const TURNS_TO_RESET = 4
 type Reply = sendUnaryData<Buffer>
 
 export interface GrpcServerOptions
-  extends Pick<ResolvedApiOptions, 'maxMessageBytes' | 'maxConnections' | 'stopTimeoutMs'> {
+  extends Pick<ResolvedApiOptions, 'maxMessageBytes' | 'maxConnections' | 'stopTimeoutMs' | 'tls'> {
   readonly ledger: CallLedger
 }
 
-/** Serves the methods of a router to gRPC clients over HTTP/2, without TLS. */
+/** Serves the methods of a router to gRPC clients over HTTP/2. */
 export class GrpcServer {
   readonly #router: Router
   readonly #options: GrpcServerOptions
   readonly #server: Server
-  readonly #listener: TcpServer
+  readonly #listener: TcpServer | TlsServer
   readonly #sessions: ReturnType<Server['createConnectionInjector']>
 
   constructor(router: Router, options: GrpcServerOptions) {
@@ -67,7 +68,7 @@ export class GrpcServer {
     addReflection(this.#server)
     // Listens itself: grpc-js has no limit for connections.
     this.#sessions = this.#server.createConnectionInjector(ServerCredentials.createInsecure())
-    this.#listener = createServer({ noDelay: true }, (socket) => this.#onConnection(socket))
+    this.#listener = this.#createListener(options.tls)
     this.#listener.maxConnections = options.maxConnections
   }
 
@@ -90,6 +91,10 @@ export class GrpcServer {
     return { host, port: (this.#listener.address() as AddressInfo).port }
   }
 
+  renewTls({ cert, key }: TlsIdentity): void {
+    if (this.#listener instanceof TlsServer) this.#listener.setSecureContext({ cert, key })
+  }
+
   /** Takes no more calls, waits for those under way as long as the options allow, then breaks them off. */
   async stop(): Promise<void> {
     this.#listener.close()
@@ -98,9 +103,19 @@ export class GrpcServer {
     await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))
   }
 
+  #createListener(tls: TlsIdentity | undefined): TcpServer | TlsServer {
+    const onConnection = (socket: Socket): void => this.#onConnection(socket)
+    if (tls === undefined) return createServer({ noDelay: true }, onConnection)
+    const { cert, key } = tls
+    const protocol = { ALPNProtocols: ['h2'], handshakeTimeout: PREFACE_TIMEOUT_MS }
+    return createTlsServer({ cert, key, ...protocol, noDelay: true }, onConnection)
+  }
+
   #onConnection(socket: Socket): void {
+    // After a handshake some bytes were read; those of the preface, or what follows it, come on top.
+    const readBefore = socket.bytesRead
     const timer = setTimeout(() => {
-      if (socket.bytesRead < PREFACE_BYTES) socket.destroy()
+      if (socket.bytesRead < readBefore + PREFACE_BYTES) socket.destroy()
     }, PREFACE_TIMEOUT_MS)
     socket.on('close', () => clearTimeout(timer))
     this.#sessions.injectConnection(socket)

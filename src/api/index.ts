@@ -5,12 +5,12 @@ import { dbService } from './db/index.ts'
 import { GrpcServer } from './grpc-server.ts'
 import { healthService } from './health.ts'
 import { netService } from './net/index.ts'
-import { type ApiOptions, type HostPort, resolveApiOptions } from './options.ts'
+import { type ApiOptions, type HostPort, resolveApiOptions, type TlsIdentity } from './options.ts'
 import { createRouter } from './router.ts'
 import type { Components } from './service.ts'
 import { WebServer } from './web-server.ts'
 
-export type { ApiOptions, HostPort } from './options.ts'
+export type { ApiOptions, HostPort, TlsIdentity } from './options.ts'
 
 export interface ApiInit extends Components {
   readonly logger: Logger
@@ -23,6 +23,8 @@ export interface ApiInit extends Components {
 export interface Api {
   /** Answers where it listens. Rejects if an address is not free. */
   start(): Promise<{ grpc: HostPort; web: HostPort }>
+  /** New connections get this certificate. Only of servers with TLS. Throws if certificate and key do not belong together. */
+  renewTls(identity: TlsIdentity): void
   /** Takes no more calls, ends subscriptions, lets other calls end for `stopTimeoutMs`, then breaks them off. */
   stop(): Promise<void>
 }
@@ -47,6 +49,10 @@ export function createApi({ logger: parent, options: given, fallback, ...compone
       const addresses = { grpc: await grpc.start(options.grpc), web: await web.start(options.web) }
       logger.info(addresses, 'serving')
       return addresses
+    },
+    renewTls(identity) {
+      grpc.renewTls(identity)
+      web.renewTls(identity)
     },
     async stop() {
       router.endStreams()

@@ -4,6 +4,12 @@ export interface HostPort {
   port: number
 }
 
+/** What clients know a server by: the certificate, with those that lead to a trusted one, and its private key, in PEM. */
+export interface TlsIdentity {
+  readonly cert: string
+  readonly key: string
+}
+
 /** Connections that the system keeps until they are accepted: those beyond it wait for seconds. */
 export const BACKLOG = 4_096
 
@@ -33,6 +39,8 @@ export interface ApiOptions {
    * least 4 times `maxMessageBytes`. Default 256 MiB, or that if it is more.
    */
   maxHeldBytes?: number
+  /** Both servers speak TLS, and nothing else. Default: none, which is for the loopback and behind proxies. */
+  tls?: TlsIdentity | undefined
   /** Origins whose pages may call; `*` for any. Clients that are no browsers send no origin. Default any. */
   corsOrigins?: readonly string[]
   /** Time between two pings on a websocket, at least 1 s. Default 5 s: proxies close what is silent for longer. */
@@ -41,7 +49,7 @@ export interface ApiOptions {
   stopTimeoutMs?: number
 }
 
-export type ResolvedApiOptions = Required<ApiOptions>
+export type ResolvedApiOptions = Required<Omit<ApiOptions, 'tls'>> & Pick<ApiOptions, 'tls'>
 
 const DEFAULTS: ResolvedApiOptions = {
   grpc: { host: '127.0.0.1', port: 6006 },

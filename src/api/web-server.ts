@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, Server as TlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
@@ -6,7 +7,7 @@ import type { Clock } from '../core/clock.ts'
 import type { CallLedger } from './call-ledger.ts'
 import { Cors, isPreflight } from './cors.ts'
 import { isGrpcWeb, serveGrpcWeb } from './grpc-web.ts'
-import { BACKLOG, type HostPort, type ResolvedApiOptions } from './options.ts'
+import { BACKLOG, type HostPort, type ResolvedApiOptions, type TlsIdentity } from './options.ts'
 import type { Router } from './router.ts'
 import { serveWebSocket, WEBSOCKET_PROTOCOL } from './websocket.ts'
 
@@ -28,7 +29,7 @@ export class WebServer {
   readonly #router: Router
   readonly #options: WebServerOptions
   readonly #cors: Cors
-  readonly #http: Server
+  readonly #http: Server | TlsServer
   readonly #sockets: WebSocketServer
 
   constructor(router: Router, options: WebServerOptions) {
@@ -36,7 +37,11 @@ export class WebServer {
     this.#options = options
     this.#cors = new Cors(options.corsOrigins)
     const timeouts = { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: CHECK_INTERVAL_MS }
-    this.#http = createServer(timeouts, (request, response) => this.#onRequest(request, response))
+    const onRequest: RequestListener = (request, response) => this.#onRequest(request, response)
+    this.#http =
+      options.tls === undefined
+        ? createServer(timeouts, onRequest)
+        : createTlsServer({ ...timeouts, handshakeTimeout: HEADERS_TIMEOUT_MS, ...options.tls }, onRequest)
     this.#http.maxConnections = options.maxConnections
     this.#http.keepAliveTimeout = IDLE_CONNECTION_MS
     this.#http.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head))
@@ -62,6 +67,10 @@ export class WebServer {
       })
     })
     return { host, port: boundPort(this.#http) }
+  }
+
+  renewTls({ cert, key }: TlsIdentity): void {
+    if (this.#http instanceof TlsServer) this.#http.setSecureContext({ cert, key })
   }
 
   /** Takes no more calls, waits for those under way as long as the options allow, then breaks them off. */

@@ -1,4 +1,4 @@
-import { type ApiOptions, createApi } from '../../src/api/index.ts'
+import { type Api, type ApiOptions, createApi } from '../../src/api/index.ts'
 import { type Clock, type Random, systemClock } from '../../src/core/clock.ts'
 import type { Caller } from '../../src/core/caller.ts'
 import { type Identity, identityOf } from '../../src/core/identity.ts'
@@ -15,6 +15,7 @@ export interface TestApi extends AsyncDisposable {
   readonly net: Net
   readonly grpcAddress: string
   readonly webUrl: string
+  readonly renewTls: Api['renewTls']
 }
 
 export interface TestApiOptions extends ApiOptions {
@@ -50,6 +51,7 @@ export async function startApi(given: TestApiOptions = {}): Promise<TestApi> {
     net,
     grpcAddress: `${grpc.host}:${grpc.port}`,
     webUrl: `http://${web.host}:${web.port}`,
+    renewTls: (identity) => api.renewTls(identity),
     [Symbol.asyncDispose]: () => api.stop(),
   }
 }
