@@ -81,6 +81,7 @@ export async function readTransaction(
   const stream = await rpc.open(APIDefinition.methods.readTransaction, options)
   stream.send({ option: { $case: 'startTransactionRequest', value: start } })
   const exchange = new Exchange<ReadOption>(stream)
+  await begun(exchange)
   return { ...readsOf(exchange), close: async () => exchange.cancel() }
 }
 
@@ -92,6 +93,7 @@ export async function writeTransaction(
   const stream = await rpc.open(APIDefinition.methods.writeTransaction, options)
   stream.send({ option: { $case: 'startTransactionRequest', value: start } })
   const exchange = new Exchange<WriteOption>(stream)
+  await begun(exchange)
   return {
     ...readsOf(exchange),
     async create(instances) {
@@ -109,6 +111,16 @@ export async function writeTransaction(
     },
     commit: () => exchange.finish(),
     close: async () => exchange.cancel(),
+  }
+}
+
+/** Waits until the transaction has begun. A start alone is not answered, so the host is asked whether it has nothing. */
+async function begun(exchange: Exchange<ReadOption>): Promise<void> {
+  try {
+    await exchange.ask({ $case: 'hasRequest', value: { ...SAID, instanceIDs: [] } }, 'hasReply')
+  } catch (error) {
+    exchange.cancel()
+    throw error
   }
 }
 

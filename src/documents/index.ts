@@ -141,7 +141,10 @@ export interface CollectionReader<T> {
   get(id: string, options?: AbortOptions): Promise<Stored<T> | undefined>
   /** True if all ids exist and may be seen. */
   has(ids: string | readonly string[], options?: AbortOptions): Promise<boolean>
-  /** Nothing is asked before the result is awaited or iterated. Throws INVALID_QUERY. */
+  /**
+   * Nothing is asked before the result is awaited or iterated. Throws INVALID_QUERY; in a transaction of a daemon also
+   * TOO_LARGE, for more than 16 MiB.
+   */
   find(filter?: Filter<T>, options?: FindOptions<T>): FindResult<T>
 }
 

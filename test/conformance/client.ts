@@ -469,8 +469,8 @@ const transactions: readonly Case[] = [
     async run(start) {
       const collection = await people(start, CROWD.slice(0, 2))
       await using transaction = await collection.readTransaction()
-      const before = (await transaction.find()).length
       await collection.delete('p00')
+      const before = (await transaction.find()).length
       const after = [
         await transaction.has('p00'),
         (await transaction.find()).length,
@@ -480,6 +480,24 @@ const transactions: readonly Case[] = [
       return [before, after, await codeOf(() => transaction.has('p00')), await collection.has('p00')]
     },
     expected: [2, [true, 2, 'Person 0'], 'TRANSACTION_CLOSED', false],
+  },
+  {
+    title: 'begins a write transaction when nobody else writes',
+    async run(start) {
+      const collection = await people(start, CROWD.slice(0, 1))
+      const order: string[] = []
+      const first = await collection.writeTransaction()
+      const second = collection.writeTransaction().then(async (transaction) => {
+        order.push(`second sees ${(await transaction.get('p00'))?.name}`)
+        await transaction.discard()
+      })
+      await first.save({ _id: 'p00', name: 'Changed' })
+      order.push('first commits')
+      await first.commit()
+      await second
+      return order
+    },
+    expected: ['first commits', 'second sees Changed'],
   },
   {
     title: 'ends a transaction whose signal aborts, and lets others write',
@@ -633,11 +651,8 @@ const rules: readonly Case[] = [
         () => db.collection('Person').create({}),
         () => db.collection('Person').find(),
         () => db.collection('Person').patch('a', []),
-        () =>
-          db
-            .collection('Person')
-            .readTransaction()
-            .then((transaction) => transaction.has('a')),
+        () => db.collection('Person').readTransaction(),
+        () => db.collection('Person').writeTransaction(),
         () => db.updateCollection(PERSON),
         () => db.deleteCollection('Person'),
       ])
@@ -651,7 +666,7 @@ const rules: readonly Case[] = [
     expected: [
       ['Person', [{ path: 'age', unique: false }], 'return instance', '', ['properties', 'required']],
       [[{ path: 'name', unique: true }], ''],
-      Array.from({ length: 7 }, () => 'COLLECTION_NOT_FOUND'),
+      Array.from({ length: 8 }, () => 'COLLECTION_NOT_FOUND'),
       [],
     ],
   },

@@ -99,6 +99,23 @@ describe('a transaction', () => {
   })
 })
 
+describe('a transaction of a daemon that is short of patience', () => {
+  it('is told when its time is up, and writes nothing', async () => {
+    await using hasty = await startDaemon({ flags: { transactionIdle: '50ms' } })
+    await using own = connect(hasty.webAddress)
+    const db = await own.create({ collections: [COUNTER] })
+    const transaction = await db.collection<Counter>('Counter').writeTransaction()
+    const late = () =>
+      transaction.has('a').then(
+        () => 'in time',
+        (error: unknown) => error,
+      )
+    const code = 'TRANSACTION_TIMEOUT'
+    await expect.poll(late, { interval: 200 }).toMatchObject({ code })
+    await db.collection<Counter>('Counter').create({ _id: 'b', at: 1 })
+  })
+})
+
 describe('a call', () => {
   it('fails while nobody answers and works again afterwards', async () => {
     await save(1)

@@ -2,7 +2,9 @@ import type { ThreadsError } from '../../core/errors.ts'
 
 /** Messages that came and were not asked for yet. What is kept is told before the end. */
 export class Inbox {
-  readonly #messages: Uint8Array[] = []
+  #arrived: Uint8Array[] = []
+  /** Those that arrived before, the next one last: to take from the front of a long list is slow. */
+  #next: Uint8Array[] = []
   #bytes = 0
   #over = false
   #failure: ThreadsError | undefined
@@ -15,7 +17,7 @@ export class Inbox {
 
   push(message: Uint8Array): void {
     if (this.#over) return
-    this.#messages.push(message)
+    this.#arrived.push(message)
     this.#bytes += message.length
     this.#wake()
   }
@@ -30,12 +32,16 @@ export class Inbox {
 
   /** For one caller at a time. */
   async next(): Promise<Uint8Array | undefined> {
-    while (this.#messages.length === 0 && !this.#over) {
+    while (this.#next.length === 0 && this.#arrived.length === 0 && !this.#over) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })
     }
-    const message = this.#messages.shift()
+    if (this.#next.length === 0) {
+      this.#next = this.#arrived.reverse()
+      this.#arrived = []
+    }
+    const message = this.#next.pop()
     if (message === undefined && this.#failure !== undefined) throw this.#failure
     this.#bytes -= message?.length ?? 0
     return message
