@@ -4,8 +4,9 @@
  * not count for it any more.
  */
 import { createReadStream } from 'node:fs'
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { toHex } from '../../src/core/bytes.ts'
 import { ThreadsError } from '../../src/core/errors.ts'
 import type { ThreadId } from '../../src/core/thread-id.ts'
 import { type BackupChain, chainName } from '../../src/net/index.ts'
@@ -17,6 +18,8 @@ import { type Manifest, type ManifestFile, MAX_FILES, newManifest, readManifest,
 /** Known chains sent along, the longest: so many fit one message. The others come whole again. */
 const MAX_KNOWN = 30_000
 const MAX_NAMES = 5
+/** Such files without a manifest are left of a first backup that was cut off. */
+const FILE_NAME = /^\d{6}-[0-9a-f]{16}\.backup$/
 
 /** Adds what is new since the last backup in a directory, or begins one. Throws INVALID_BACKUP if it holds something else. */
 export async function addBackup(
@@ -48,7 +51,6 @@ export async function addBackup(
   if (added === undefined || manifest === undefined) throw new Error('a file was made without being filled')
   await refuseOtherBackup(directory, before)
   await writeManifest(directory, { ...manifest, files: [...manifest.files, added] })
-  await removeLeftovers(directory)
   return added
 }
 
@@ -84,7 +86,7 @@ async function firstFiles(directory: string, { storeId, files }: Manifest): Prom
   for (const [index, file] of files.entries()) {
     const next = new Map<string, number>()
     for await (const { frame, place } of rowsIn(directory, file)) {
-      if (frame.$case === 'begin' && Buffer.from(frame.value.storeID).toString('hex') !== storeId) {
+      if (frame.$case === 'begin' && toHex(frame.value.storeID) !== storeId) {
         throw damaged(place, 'it is a backup of another store')
       }
       if (frame.$case !== 'log' || frame.value.chain === undefined) continue
@@ -129,7 +131,7 @@ async function* framesIn(directory: string, { name }: ManifestFile): AsyncGenera
 }
 
 async function refuseOtherFiles(directory: string): Promise<void> {
-  const names = (await readdir(directory)).filter((name) => !name.endsWith(PARTIAL))
+  const names = (await readdir(directory)).filter((name) => !name.endsWith(PARTIAL) && !FILE_NAME.test(name))
   if (names.length === 0) return
   const more = names.length > MAX_NAMES ? ', …' : ''
   const what = `it is no backup, and not empty: it holds ${names.toSorted().slice(0, MAX_NAMES).join(', ')}${more}`
@@ -152,20 +154,4 @@ async function refuseOtherBackup(directory: string, before: Manifest | undefined
   const now = await readManifest(directory)
   if (now?.files.at(-1)?.digest === before?.files.at(-1)?.digest) return
   throw new ThreadsError('INVALID_BACKUP', `${directory}: another backup was added meanwhile`)
-}
-
-/** What backups left that were cut off. */
-async function removeLeftovers(directory: string): Promise<void> {
-  for (const name of await readdir(directory)) {
-    const pid = Number(/\.(\d+)\.partial$/.exec(name)?.[1])
-    if (Number.isSafeInteger(pid) && !isRunning(pid)) await rm(join(directory, name), { force: true })
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
-  }
 }

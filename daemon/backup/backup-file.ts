@@ -4,7 +4,7 @@
  * first digest is that of the line. So the last digest stands for the whole file, and damage shows where it is.
  */
 import type { FileHandle } from 'node:fs/promises'
-import { concatBytes, equalBytes, utf8 } from '../../src/core/bytes.ts'
+import { concatBytes, EMPTY_BYTES, equalBytes, toHex, utf8 } from '../../src/core/bytes.ts'
 import { BackupReply } from '../../src/client/node/index.ts'
 import { sha256 } from '../../src/core/crypto.ts'
 import { ThreadsError } from '../../src/core/errors.ts'
@@ -50,20 +50,20 @@ export class BackupWriter {
 
   /** Of what was written; hexadecimal. */
   get digest(): string {
-    return Buffer.from(this.#digest ?? []).toString('hex')
+    return toHex(this.#digest ?? EMPTY_BYTES)
   }
 
   /** Throws TOO_LARGE for what could not be read again. */
   async write(frame: BackupFrame): Promise<void> {
     const message = BackupReply.encode({ frame }).finish()
-    if (message.length > limitOf(message)) {
+    if (message.length > limitOf(message[0])) {
       throw new ThreadsError('TOO_LARGE', `a ${frame.$case} of ${message.length} bytes does not fit in a backup`)
     }
     const before = this.#digest ?? sha256(MAGIC)
     const digest = sha256(concatBytes(before, message))
     const length = new Uint8Array(LENGTH_BYTES)
     new DataView(length.buffer).setUint32(0, message.length)
-    const start = this.#digest === undefined ? MAGIC : new Uint8Array(0)
+    const start = this.#digest === undefined ? MAGIC : EMPTY_BYTES
     const bytes = concatBytes(start, length, message, digest)
     await this.#sink.write(bytes)
     this.#digest = digest
@@ -83,31 +83,39 @@ export interface PlacedFrame {
 /** The frames of a file called `name`, up to its end. Throws INVALID_BACKUP, which names file and place. */
 export async function* readBackup(chunks: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<PlacedFrame> {
   const queue = new ByteQueue(chunks)
-  const magic = await queue.take(MAGIC.length)
-  if (magic === undefined || !equalBytes(magic, MAGIC)) throw damaged(name, 'it is no backup')
-  let digest = sha256(MAGIC)
-  for (let ended = false; !ended; ) {
-    const place = `${name}, byte ${queue.taken}`
-    const length = await queue.take(LENGTH_BYTES)
-    if (length === undefined) throw damaged(place, 'it is cut short')
-    const size = new DataView(length.buffer, length.byteOffset).getUint32(0)
-    const first = await queue.peek()
-    if (first === undefined || size === 0) throw damaged(place, 'it is cut short')
-    if (size > limitOf([first])) throw damaged(place, 'a frame is larger than any may be')
-    const message = await queue.take(size)
-    const stored = await queue.take(DIGEST_BYTES)
-    if (message === undefined || stored === undefined) throw damaged(place, 'it is cut short')
-    digest = sha256(concatBytes(digest, message))
-    if (!equalBytes(stored, digest)) throw damaged(place, 'these are not the bytes that were written')
-    const frame = decodeFrame(message, place)
-    ended = frame.$case === 'end'
-    yield { frame, place, digest: Buffer.from(digest).toString('hex') }
-  }
-  if ((await queue.peek()) !== undefined)
+  try {
+    const magic = await queue.take(MAGIC.length)
+    if (magic === undefined || !equalBytes(magic, MAGIC)) throw damaged(name, 'it is no backup')
+    let digest = sha256(MAGIC)
+    for (let ended = false; !ended; ) {
+      const place = `${name}, byte ${queue.taken}`
+      const { message, digest: stored } = await readMessage(queue, place)
+      digest = sha256(concatBytes(digest, message))
+      if (!equalBytes(stored, digest)) throw damaged(place, 'these are not the bytes that were written')
+      const frame = decodeFrame(message, place)
+      ended = frame.$case === 'end'
+      yield { frame, place, digest: toHex(digest) }
+    }
+    if ((await queue.peek()) === undefined) return
     throw damaged(`${name}, byte ${queue.taken}`, 'there is something behind its end')
+  } finally {
+    await queue.close()
+  }
 }
 
-function limitOf([tag]: ArrayLike<number> & Iterable<number>): number {
+async function readMessage(queue: ByteQueue, place: string): Promise<{ message: Uint8Array; digest: Uint8Array }> {
+  const length = await queue.take(LENGTH_BYTES)
+  const tag = await queue.peek()
+  if (length === undefined || tag === undefined) throw damaged(place, 'it is cut short')
+  const size = new DataView(length.buffer).getUint32(0)
+  if (size > limitOf(tag)) throw damaged(place, 'a frame is larger than any may be')
+  const message = await queue.take(size)
+  const digest = await queue.take(DIGEST_BYTES)
+  if (message === undefined || digest === undefined) throw damaged(place, 'it is cut short')
+  return { message, digest }
+}
+
+function limitOf(tag: number | undefined): number {
   return tag === THREAD_TAG ? MAX_THREAD_BYTES : MAX_RECORDS_BYTES
 }
 

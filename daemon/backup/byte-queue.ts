@@ -37,6 +37,11 @@ export class ByteQueue {
     return bytes
   }
 
+  /** Gives up the rest. */
+  async close(): Promise<void> {
+    await this.#pieces.return?.()
+  }
+
   async #fill(length: number): Promise<boolean> {
     while (this.#length < length) {
       const { done, value } = await this.#pieces.next()

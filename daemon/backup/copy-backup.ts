@@ -1,3 +1,4 @@
+import { toHex } from '../../src/core/bytes.ts'
 import type { ThreadId } from '../../src/core/thread-id.ts'
 import { ThreadsError } from '../../src/core/errors.ts'
 import { BackupCheck, type BackupChain, type BackupFrame } from '../../src/net/index.ts'
@@ -46,7 +47,7 @@ export async function copyBackup(
   for await (const frame of frames) {
     records += check.take(frame)?.records.length ?? 0
     if (frame.$case === 'begin') {
-      storeId = Buffer.from(frame.value.storeID).toString('hex')
+      storeId = toHex(frame.value.storeID)
       if (expected !== undefined && expected !== storeId) throw otherStore()
     }
     await writer.write(frame)

@@ -1,5 +1,5 @@
-import { type FileHandle, open, rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 
 /** Keys are in them. */
 const OWNER_ONLY = 0o600
@@ -16,7 +16,7 @@ export async function writeDurably(path: string, text: string): Promise<void> {
 
 /**
  * Makes a file, or replaces one, whose path `fill` answers; `near` is a path beside it. After a crash at any moment it is
- * there whole, or as it was before. What is left of one that was cut off ends with `.partial`.
+ * there whole, or as it was before. What is left of one that was cut off ends with `.partial`, and goes with the next.
  */
 export async function makeDurably(near: string, fill: (handle: FileHandle) => Promise<string>): Promise<void> {
   const draft = `${near}.${process.pid}${PARTIAL}`
@@ -34,10 +34,28 @@ export async function makeDurably(near: string, fill: (handle: FileHandle) => Pr
     await rm(draft, { force: true })
     throw error
   }
+  await removeLeftovers(near)
   const directory = await open(dirname(near))
   try {
     await directory.sync()
   } finally {
     await directory.close()
+  }
+}
+
+async function removeLeftovers(near: string): Promise<void> {
+  const start = `${basename(near)}.`
+  for (const name of await readdir(dirname(near))) {
+    if (!name.startsWith(start) || !name.endsWith(PARTIAL)) continue
+    const pid = Number(name.slice(start.length, -PARTIAL.length))
+    if (Number.isSafeInteger(pid) && pid > 0 && !isRunning(pid)) await rm(join(dirname(near), name), { force: true })
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
   }
 }

@@ -46,9 +46,13 @@ export class Backups {
       const hint = 'Try again when one has ended.'
       throw new ThreadsError('STORE_BUSY', `${MAX_BACKUPS} backups are being taken already`, { hint })
     }
+    yield* unlessStalled(this.#frames(options), this.#components.clock)
+  }
+
+  async *#frames(options: BackupOptions): AsyncGenerator<BackupFrame> {
     this.#running++
     try {
-      yield* unlessStalled(framesOf(this.#components, options), this.#components.clock)
+      yield* framesOf(this.#components, options)
     } finally {
       this.#running--
     }

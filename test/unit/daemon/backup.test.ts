@@ -6,6 +6,7 @@ import {
   mkdtemp,
   readdir,
   readFile,
+  readlink,
   rm,
   stat,
   truncate,
@@ -153,6 +154,22 @@ describe('a directory', () => {
     await rm(join(directory, 'manifest.json'))
     await writeFile(join(directory, 'letter.txt'), 'dear')
     await expect(addBackup(directory, source, ALL)).rejects.toThrow(/not empty: it holds .*letter\.txt/)
+  })
+
+  it('is begun where a first backup was cut off before its manifest was there', async () => {
+    await addBackup(directory, source, ALL)
+    await rm(join(directory, 'manifest.json'))
+    await addBackup(directory, source, ALL)
+    expect((await readManifest(directory))?.files).toHaveLength(1)
+    expect(await rowsOf()).toEqual(await rowsNow())
+  })
+
+  it.runIf(process.platform === 'linux')('is read without keeping its files open', async () => {
+    for (let count = 0; count < 3; count++) await addBackup(directory, source, ALL)
+    await rowsOf()
+    const open = await readdir('/proc/self/fd')
+    const paths = await Promise.all(open.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')))
+    expect(paths.filter((path) => path.startsWith(directory))).toEqual([])
   })
 
   it('keeps its keys to its owner', async () => {

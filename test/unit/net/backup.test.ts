@@ -224,9 +224,10 @@ describe('limits', () => {
     const backups = new Backups({ store, clock })
     const taking = backups.take({})
     await taking.next()
+    await backups.take({}).next()
     clock.advance(5 * 60_000)
+    await vi.waitFor(async () => expect((await Array.fromAsync(backups.take({}))).at(-1)?.$case).toBe('end'))
     await expect(taking.next()).rejects.toMatchObject({ code: 'CLOSED' })
-    expect((await Array.fromAsync(backups.take({}))).at(-1)?.$case).toBe('end')
     expect(clock.pendingTimers).toBe(0)
   })
 
