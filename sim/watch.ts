@@ -3,6 +3,7 @@ import { hasCode } from '../src/core/errors.ts'
 import { ThreadDatabase } from '../src/db/database.ts'
 import type { Database, Update } from '../src/db/index.ts'
 import { documentOfInstance, readInstanceKey } from '../src/db/rows.ts'
+import { decodeThreadRow } from '../src/net/rows.ts'
 import type { ChangeKind, Commit } from '../src/store/commit.ts'
 import { decodeJournalRow } from '../src/store/journal-row.ts'
 import { parseKey } from '../src/store/key-codec.ts'
@@ -172,15 +173,22 @@ function readCommits(history: readonly (readonly Operation[])[]): Map<number, St
   const commits = new Map<number, StoredCommit>()
   const documents = new Map<string, string>()
   let done = new Map<string, string>()
+  /** Threads whose rows go with them, which is no change of documents. */
+  const deleted = new Set<number>()
   for (const operation of history.flat()) {
-    if (operation.type !== 'put') continue
+    const isPut = operation.type === 'put'
     const key = parseKey(operation.key)
     if (key.letter === 'd') {
       const instance = readInstanceKey(operation.key)
-      const name = `${key.number()}/${instance.collection}/${instance.id}`
-      const change = changeOf(documents, name, documentOfInstance(operation.value))
+      const thread = key.number()
+      if (deleted.has(thread)) continue
+      const name = `${thread}/${instance.collection}/${instance.id}`
+      const change = changeOf(documents, name, isPut ? documentOfInstance(operation.value) : undefined)
       if (change !== undefined) done.set(name, describeChange({ ...instance, kind: change.kind }, change.after))
-    } else if (key.letter === 'f') {
+    } else if (key.letter === 't' && isPut) {
+      const { number, phase } = decodeThreadRow(key.number(), operation.value)
+      if (phase === 'deleting') deleted.add(number)
+    } else if (key.letter === 'f' && isPut) {
       const { commit } = decodeJournalRow(key.number(), operation.value)
       const { thread } = commit
       const changes = commit.changes.map((change) => {
