@@ -106,6 +106,7 @@ function apiOptions(config: Config): Parameters<typeof createApi>[0]['options'] 
     maxConnections: config.maxConnections,
     maxCalls: config.maxCalls,
     ...(config.maxHeldBytes === undefined ? {} : { maxHeldBytes: config.maxHeldBytes }),
+    allowIdentities: config.allowIdentities,
     corsOrigins: config.corsOrigins,
     keepAliveIntervalMs: config.keepAliveInterval,
   }

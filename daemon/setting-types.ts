@@ -3,6 +3,7 @@ import * as z from 'zod/mini'
 import type { HostPort } from '../src/api/index.ts'
 import { type Address, parseAddress } from '../src/core/address.ts'
 import { ThreadsError } from '../src/core/errors.ts'
+import { type Identity, parseIdentity } from '../src/core/identity.ts'
 import { type PeerId, parsePeerId } from '../src/core/peer-id.ts'
 import { parseDuration } from './duration.ts'
 
@@ -108,6 +109,14 @@ export const peers: SettingType<'anyone' | 'none' | readonly PeerId[]> = {
   schema: readBy((value) => {
     if (value === 'anyone' || value === 'none') return value
     return unlessInvalid((ids: string) => listOf(ids).map(parsePeerId))(value)
+  }),
+}
+
+export const identities: SettingType<'anyone' | readonly Identity[]> = {
+  kind: 'anyone or a list of public keys',
+  schema: readBy((value) => {
+    if (value === 'anyone') return value
+    return unlessInvalid((keys: string) => listOf(keys).map(parseIdentity))(value)
   }),
 }
 

@@ -1,5 +1,6 @@
 import type { HostPort } from '../src/api/index.ts'
 import type { Address } from '../src/core/address.ts'
+import type { Identity } from '../src/core/identity.ts'
 import type { PeerId } from '../src/core/peer-id.ts'
 import {
   address,
@@ -8,6 +9,7 @@ import {
   duration,
   file,
   hostPort,
+  identities,
   oneOf,
   optional,
   origins,
@@ -26,6 +28,7 @@ export interface Config {
   apiProxyAddr: HostPort
   tlsCert: string | undefined
   tlsKey: string | undefined
+  allowIdentities: 'anyone' | readonly Identity[]
   connHighWater: number
   enableNetPubsub: boolean
   keepAliveInterval: number
@@ -78,6 +81,11 @@ export const SETTINGS: { readonly [Name in keyof Config]: Setting<Config[Name]> 
     help: 'file with the certificate that clients are shown, in PEM; both ports of clients then speak TLS only',
   },
   tlsKey: { ...optional(file), default: '', help: 'file with the private key of that certificate, in PEM' },
+  allowIdentities: {
+    ...identities,
+    default: 'anyone',
+    help: 'whose calls are answered: anyone, or public keys separated by commas, and then nobody without a token',
+  },
   connHighWater: {
     ...wholeNumber(1, 100_000),
     default: '400',

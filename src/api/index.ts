@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http'
 import type { Logger } from '../core/logger.ts'
+import { admitOnly } from './admission.ts'
 import { CallLedger } from './call-ledger.ts'
 import { dbService } from './db/index.ts'
 import { GrpcServer } from './grpc-server.ts'
@@ -39,7 +40,9 @@ export function createApi({ logger: parent, options: given, fallback, ...compone
   const logger = parent.child('api')
   const { clock } = components
   const services = [dbService, netService, healthService([dbService.name, netService.name])]
-  const router = createRouter(services, { ...components, logger })
+  const { allowIdentities } = options
+  const admission = allowIdentities === 'anyone' ? {} : { admit: admitOnly(allowIdentities) }
+  const router = createRouter(services, { ...components, logger, ...admission })
   const ledger = new CallLedger(options)
   const grpc = new GrpcServer(router, { ...options, ledger })
   const web = new WebServer(router, { ...options, clock, ledger, ...(fallback === undefined ? {} : { fallback }) })

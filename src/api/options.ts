@@ -1,3 +1,5 @@
+import type { Identity } from '../core/identity.ts'
+
 /** Where a server listens. Port 0 takes a free one. */
 export interface HostPort {
   host: string
@@ -41,6 +43,8 @@ export interface ApiOptions {
   maxHeldBytes?: number
   /** Both servers speak TLS, and nothing else. Default: none, which is for the loopback and behind proxies. */
   tls?: TlsIdentity | undefined
+  /** Whose calls are answered: of anyone, also without a token, or of these. Default anyone, as go-threads. */
+  allowIdentities?: 'anyone' | readonly Identity[]
   /** Origins whose pages may call; `*` for any. Clients that are no browsers send no origin. Default any. */
   corsOrigins?: readonly string[]
   /** Time between two pings on a websocket, at least 1 s. Default 5 s: proxies close what is silent for longer. */
@@ -58,6 +62,7 @@ const DEFAULTS: ResolvedApiOptions = {
   maxConnections: 4_000,
   maxCalls: 10_000,
   maxHeldBytes: 256 * 1024 * 1024,
+  allowIdentities: 'anyone',
   corsOrigins: ['*'],
   keepAliveIntervalMs: 5_000,
   stopTimeoutMs: 5_000,

@@ -1,6 +1,7 @@
 import { status } from '@grpc/grpc-js'
 import type { Logger } from '../core/logger.ts'
 import { unlessAborted } from '../util/unless-aborted.ts'
+import type { Admission } from './admission.ts'
 import { CallContext } from './context.ts'
 import { RpcError, toRpcError } from './errors.ts'
 import { FairTurns } from './fair-turns.ts'
@@ -50,7 +51,14 @@ export interface Router {
   endStreams(): void
 }
 
-export function createRouter(services: readonly RpcService[], components: Components & { logger: Logger }): Router {
+export interface RouterComponents extends Components {
+  readonly logger: Logger
+  /** Asked before every call. Default: all are answered. */
+  readonly admit?: Admission
+}
+
+export function createRouter(services: readonly RpcService[], components: RouterComponents): Router {
+  const { admit } = components
   const methods = new Map<string, RpcMethod>()
   for (const service of services) {
     for (const method of Object.values(service.methods)) methods.set(`/${service.name}/${method.name}`, method)
@@ -68,9 +76,10 @@ export function createRouter(services: readonly RpcService[], components: Compon
     const info = method.kind === 'server-stream' ? stoppable(incoming, stopping.signal) : incoming
     const context = new CallContext(components, info, turns)
     try {
-      await around({ path, method }, () =>
-        method.kind === 'unary' ? sendAnswer(method, incoming, context) : sendReplies(method, incoming, context),
-      )
+      await around({ path, method }, () => {
+        admit?.(path, context)
+        return method.kind === 'unary' ? sendAnswer(method, incoming, context) : sendReplies(method, incoming, context)
+      })
       return undefined
     } catch (error) {
       return toRpcError(error)
@@ -79,7 +88,10 @@ export function createRouter(services: readonly RpcService[], components: Compon
 
   function answer(call: UnaryCall, info: CallInfo): Promise<Uint8Array> {
     const context = new CallContext(components, info, turns)
-    return around(call, () => call.method.answer(call.request, context))
+    return around(call, () => {
+      admit?.(call.path, context)
+      return call.method.answer(call.request, context)
+    })
   }
 
   return {

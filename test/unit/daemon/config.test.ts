@@ -73,6 +73,7 @@ describe('the settings of the daemon', () => {
     [['-debug=perhaps'], '-debug: "perhaps" is not true or false'],
     [['-durability', 'none'], '-durability: "none" is not full or relaxed'],
     [['-replicateFor', 'nobody'], '-replicateFor: "nobody" is not anyone, none or a list of peer ids'],
+    [['-allowIdentities', 'me'], '-allowIdentities: "me" is not anyone or a list of public keys'],
     [['-corsOrigins', 'example.com'], '-corsOrigins: "example.com" is not a list of origins'],
     [['-connLowWater', 'many'], '-connLowWater: "many" is not a whole number'],
     [['-maxHeldBytes', '2000000'], '-maxHeldBytes: "2000000" is not at least 4 times maxMessageBytes'],
