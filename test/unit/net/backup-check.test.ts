@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { decode, encode } from '../../../src/core/cbor.ts'
+import { cidOf, decode, encode } from '../../../src/core/cbor.ts'
 import { ThreadsError } from '../../../src/core/errors.ts'
 import { type BackupFrame, BackupCheck } from '../../../src/net/index.ts'
 import { decodeLogRow } from '../../../src/net/rows.ts'
@@ -19,6 +19,8 @@ import { startHost } from '../../support/host.ts'
 let frames: BackupFrame[]
 let main: number
 let branch: number
+/** The id of another record. */
+const OTHER = cidOf(new Uint8Array([0x60])).bytes
 
 beforeAll(async () => {
   const [host, peer] = [await startHost(), await startHost()]
@@ -139,6 +141,11 @@ describe('refused are', () => {
       /not signed by the log/,
     ],
     [
+      'a head that is no record of the log',
+      () => withLog(1, (row) => ({ ...row, head: OTHER, attestation: null }), { head: OTHER }),
+      /it is not the head/,
+    ],
+    [
       'an attestation of another log',
       () => withLog(1, (row) => ({ ...row, attestation: new Uint8Array(64) })),
       /attestation does not hold/,
@@ -188,7 +195,13 @@ function flipped(bytes: Uint8Array): Uint8Array {
 
 it('a private key in a backup is not taken', () => {
   const key = generateKey(randomBytes)
-  const given = withLog(main, (row) => ({ ...row, privateKey: key.encoded, unpulled: true, managed: true }))
+  const given = withLog(main, (row) => ({
+    ...row,
+    privateKey: key.encoded,
+    unpulled: true,
+    managed: true,
+    retired: false,
+  }))
   const log = [...check(given).chains].find((chain) => chain.log.number === main)?.log
   expect(log).toMatchObject({ privateKey: undefined, unpulled: false, managed: true, retired: true })
 })
