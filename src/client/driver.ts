@@ -11,7 +11,7 @@ import type {
 } from '../documents/index.ts'
 import { configMessage, configOf, filterMessage, infoOf } from './convert.ts'
 import { listen } from './listen.ts'
-import type { Rpc } from './rpc.ts'
+import { type Rpc, withGoodToken } from './rpc.ts'
 import { readTransaction, writeTransaction } from './transaction.ts'
 
 const rpcs = APIDefinition.methods
@@ -79,14 +79,14 @@ export class RemoteDriver implements DatabaseDriver {
         void (await rpc.unary(rpcs.delete, { ...place, instanceIDs: [...ids] }, this.#with(options))),
       patch: async (instanceID, operations, options) =>
         void (await rpc.unary(rpcs.patch, { ...place, instanceID, operations }, this.#with(options))),
-      readTransaction: async (options) => readTransaction(rpc, place, this.#with(options)),
-      writeTransaction: async (options) => writeTransaction(rpc, place, this.#with(options)),
+      readTransaction: (options) => withGoodToken(async () => readTransaction(rpc, place, this.#with(options))),
+      writeTransaction: (options) => withGoodToken(async () => writeTransaction(rpc, place, this.#with(options))),
     }
   }
 
   async listen(filters: readonly ListenFilter[], options: AbortOptions): Promise<AsyncIterable<DriverUpdate>> {
     const listening = { rpc: this.#rpc, dbID: this.#dbID, filters: filters.map(filterMessage) }
-    return listen(listening, this.#signalOf(options))
+    return withGoodToken(async () => listen(listening, this.#signalOf(options)))
   }
 
   async *#find(

@@ -74,14 +74,9 @@ export class Rpc {
     options: AbortOptions,
   ): Promise<Reply> {
     const call = { service: this.#service, method, members }
-    const send = () => this.#noticed(async () => callUnary(this.#transport, call, await this.#callOptions(options)))
-    try {
-      return await send()
-    } catch (error) {
-      // Nothing was done: a call is refused before it begins. The next one goes with another token.
-      if (hasCode(error, 'TOKEN_INVALID')) return send()
-      throw error
-    }
+    return withGoodToken(() =>
+      this.#noticed(async () => callUnary(this.#transport, call, await this.#callOptions(options))),
+    )
   }
 
   /** The replies to one message. */
@@ -91,12 +86,10 @@ export class Rpc {
     options: AbortOptions,
   ): AsyncGenerator<Reply> {
     const call = { service: this.#service, method, members }
-    try {
-      yield* callReplies(this.#transport, call, await this.#callOptions(options))
-    } catch (error) {
-      this.#authorization.failed(error)
-      throw error
-    }
+    const replies = await withGoodToken(() =>
+      this.#noticed(async () => begun(callReplies(this.#transport, call, await this.#callOptions(options)))),
+    )
+    yield* replies
   }
 
   async open<Request, Members, Reply>(
@@ -129,6 +122,32 @@ export class Rpc {
       throw error
     }
   }
+}
+
+/**
+ * Begins a call once more if it was refused for its token: the next one gets another. Nothing was done then, as calls are
+ * refused before they begin.
+ */
+export async function withGoodToken<Result>(begin: () => Promise<Result>): Promise<Result> {
+  try {
+    return await begin()
+  } catch (error) {
+    if (hasCode(error, 'TOKEN_INVALID')) return begin()
+    throw error
+  }
+}
+
+/** The same messages, when the first is there. */
+async function begun<Message>(messages: AsyncIterable<Message>): Promise<AsyncIterable<Message>> {
+  const iterator = messages[Symbol.asyncIterator]()
+  const first = await iterator.next()
+  return (async function* all() {
+    try {
+      for (let next = first; next.done !== true; next = await iterator.next()) yield next.value
+    } finally {
+      await iterator.return?.()
+    }
+  })()
 }
 
 /** Of nobody. */

@@ -487,10 +487,10 @@ const transactions: readonly Case[] = [
       const collection = await people(start, CROWD.slice(0, 1))
       const order: string[] = []
       const first = await collection.writeTransaction()
-      const second = collection.writeTransaction().then(async (transaction) => {
+      const second = (async () => {
+        await using transaction = await collection.writeTransaction()
         order.push(`second sees ${(await transaction.get('p00'))?.name}`)
-        await transaction.discard()
-      })
+      })()
       await first.save({ _id: 'p00', name: 'Changed' })
       order.push('first commits')
       await first.commit()

@@ -38,7 +38,7 @@ export class Inbox {
       })
     }
     if (this.#next.length === 0) {
-      this.#next = this.#arrived.reverse()
+      this.#next = this.#arrived.toReversed()
       this.#arrived = []
     }
     const message = this.#next.pop()

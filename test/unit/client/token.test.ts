@@ -1,5 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { connect, generateIdentityKey, type IdentityKey } from '../../../src/client/index.ts'
+import {
+  type AnyDocument,
+  type Collection,
+  connect,
+  generateIdentityKey,
+  type IdentityKey,
+} from '../../../src/client/index.ts'
 import { ThreadsError } from '../../../src/core/errors.ts'
 import { startApi, type TestApi } from '../../support/api-server.ts'
 import { systemClock } from '../../../src/core/clock.ts'
@@ -50,11 +56,18 @@ describe('the token of a client', () => {
     expect(api.databases.lastOptions?.caller).toEqual({ identity: identity.identity })
   })
 
-  it('is got again when the host does not take it any more', async () => {
+  const SCHEMA = { properties: { _id: { type: 'string' } } }
+  it.each<[string, (collection: Collection<AnyDocument>) => PromiseLike<unknown>]>([
+    ['a call', (collection) => collection.has('a')],
+    ['a stream', (collection) => collection.find()],
+    ['a read transaction', (collection) => collection.readTransaction()],
+    ['a write transaction', (collection) => collection.writeTransaction()],
+    ['a listener', (collection) => collection.listen()],
+  ])('is got again when the host does not take it any more, for %s', async (_, call) => {
     await using client = connect(api.webUrl, { identity: generateIdentityKey() })
-    await client.create()
+    const db = await client.create({ collections: [{ name: 'A', schema: SCHEMA }] })
     taken.clear()
-    await client.create()
+    await call(db.collection('A'))
     expect(issued).toBe(2)
   })
 
