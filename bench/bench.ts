@@ -17,14 +17,14 @@ import { fillingFigures, loadedFigures } from './rows/loaded.ts'
 import { type Api, type Sweep, sweepApis, sweepDaemons, sweepEmbedded } from './sweep.ts'
 
 const FULL = {
-  rounds: { rounds: 9, ms: 400 },
+  rounds: { rounds: 9, ms: 300 },
   replicated: 10_000,
   sizes: [1_000, 10_000, 100_000],
   loading: { documents: 100_000, settleMs: 15_000 },
   idleThreads: 1_000,
 }
 const QUICK: typeof FULL = {
-  rounds: { rounds: 3, ms: 80 },
+  rounds: { rounds: 3, ms: 60 },
   replicated: 1_000,
   sizes: [1_000, 10_000],
   loading: { documents: 10_000, settleMs: 0 },

@@ -17,7 +17,7 @@ import { replicationRows } from './rows/replication.ts'
 import { writeRows } from './rows/writes.ts'
 import type { Target } from './target.ts'
 
-const WARM_MS = 1_500
+const WARM_MS = 1_000
 
 export interface Sweep {
   /** Directory for what is written. */
