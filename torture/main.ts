@@ -7,6 +7,7 @@ import { type Scenario, Skipped } from './scenario.ts'
 import { wrongClock } from './scenarios/clock.ts'
 import { damagedFiles } from './scenarios/damage.ts'
 import { fullDisk, readOnlyDisk } from './scenarios/disk.ts'
+import { flood } from './scenarios/flood.ts'
 import { killAtCommit, killAtRandom } from './scenarios/kill.ts'
 import { stopAndContinue } from './scenarios/pause.ts'
 
@@ -18,6 +19,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'read-only-disk': readOnlyDisk,
   'damaged-files': damagedFiles,
   'wrong-clock': wrongClock,
+  flood,
 }
 
 const USAGE = `Usage: npm run torture -- [--rounds N] [--only NAME]
