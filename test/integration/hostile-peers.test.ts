@@ -136,7 +136,6 @@ describe('a peer that writes what it should not', () => {
     const texts = new Set<string>()
     const forge = async (): Promise<void> => {
       for (let count = 0; count < 15; count++) texts.add((await pushRecord(id, log, forged, 1)).text)
-      await new Promise((resolve) => setTimeout(resolve, 200))
     }
     const shutOut = async (): Promise<boolean> => {
       if (peer.isConnected) await forge().catch(() => {})
