@@ -4,7 +4,7 @@ import { generateKey } from '../../../src/core/keys.ts'
 import { newThreadId, type ThreadId } from '../../../src/core/thread-id.ts'
 import { Openings } from '../../../src/db/openings.ts'
 import { openMemoryStore } from '../../../src/store/memory-store.ts'
-import type { OrderedStore } from '../../../src/store/ordered-store.ts'
+import type { Entry, KeyRange, Operation, OrderedStore, Snapshot } from '../../../src/store/ordered-store.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { FaultySandbox } from '../../support/faulty-sandbox.ts'
 import { ForeignLog } from '../../support/foreign-log.ts'
@@ -114,3 +114,62 @@ describe('a host with a database whose validator does not answer', () => {
     expect(await idsOf((await asked).collection('Note'))).toEqual(['a', 'late'])
   })
 })
+
+describe('the start of a host', () => {
+  it('reads no records, and nothing that was made of them', async () => {
+    const backend = new NotingStore(await openMemoryStore())
+    const privateKey = generateKey(randomBytes)
+    let host = await startHost({ backend, privateKey, clock: new FakeClock() })
+    const { database } = await newNotes(host, [{ _id: 'a', name: 'x' }], { indexes: [{ path: 'name' }] })
+    await host[Symbol.asyncDispose]()
+    backend.letters.clear()
+    host = await startHost({ backend, privateKey, clock: new FakeClock() })
+    expect([...backend.letters]).toEqual(expect.arrayContaining(['t', 'l']))
+    for (const letter of ['r', 'c', 'd', 'e', 'x', 'v']) expect(backend.letters).not.toContain(letter)
+    expect(await idsOf((await host.databases.get(database.id)).collection('Note'))).toEqual(['a'])
+    expect(backend.letters).toContain('d')
+    await host[Symbol.asyncDispose]()
+  })
+})
+
+/** Notes the letters of the keys that are read. */
+class NotingStore implements OrderedStore {
+  readonly letters = new Set<string>()
+  readonly #store: OrderedStore
+
+  constructor(store: OrderedStore) {
+    this.#store = store
+  }
+
+  get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    this.#note(key)
+    return this.#store.get(key)
+  }
+
+  getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+    for (const key of keys) this.#note(key)
+    return this.#store.getMany(keys)
+  }
+
+  entries(range: KeyRange): AsyncIterable<Entry> {
+    this.#note(range.gte)
+    return this.#store.entries(range)
+  }
+
+  snapshot(): Snapshot {
+    this.letters.add('d')
+    return this.#store.snapshot()
+  }
+
+  batch(operations: readonly Operation[], options: { sync: boolean }): Promise<void> {
+    return this.#store.batch(operations, options)
+  }
+
+  close(): Promise<void> {
+    return this.#store.close()
+  }
+
+  #note([letter = 0]: Uint8Array): void {
+    this.letters.add(String.fromCharCode(letter))
+  }
+}
