@@ -18,8 +18,11 @@ export interface LoadedCandidate extends Candidate {
   readonly document: Uint8Array
 }
 
-/** Instances of a page, and documents read at once. */
-const PAGE = 256
+/** A page of rows has at most so many, and ends with the document with which it has more bytes. */
+const PAGE_ROWS = 256
+const PAGE_BYTES = 1024 * 1024
+/** Entries of a page. It is not known how large their documents are. */
+const PAGE_ENTRIES = 64
 
 /**
  * The instances a plan leads to, in the order it says. Deleted ones are passed over. `wanted` says how many may be
@@ -30,8 +33,8 @@ export function candidatePages(
   place: PlanPlace & { readonly view: ReadView },
   wanted: number,
 ): AsyncIterable<readonly Candidate[]> {
-  const first = Math.min(wanted, PAGE)
   const { view } = place
+  const first = Math.min(wanted, PAGE_ROWS)
   if (plan.index === undefined) return rowPages({ ...plan.instances, first }, view)
   const range = { ...plan.index.range, keysOnly: true, first }
   const reading = { range, entries: new EntryReader(plan, plan.index, place), view }
@@ -41,8 +44,8 @@ export function candidatePages(
 /** The candidates with their documents, read where they are missing. Those that have none are left out. */
 export async function withDocuments(candidates: readonly Candidate[], view: ReadView): Promise<LoadedCandidate[]> {
   const loaded: LoadedCandidate[] = []
-  for (let start = 0; start < candidates.length; start += PAGE) {
-    const page = candidates.slice(start, start + PAGE)
+  for (let start = 0; start < candidates.length; start += PAGE_ENTRIES) {
+    const page = candidates.slice(start, start + PAGE_ENTRIES)
     const keys = page.flatMap(({ document, key }) => (document === undefined ? [key] : []))
     const rows = keys.length === 0 ? [] : await view.getMany(keys)
     let next = 0
@@ -57,15 +60,18 @@ export async function withDocuments(candidates: readonly Candidate[], view: Read
 
 async function* rowPages(range: KeyRange & { first: number }, view: ReadView): AsyncGenerator<Candidate[]> {
   let page: Candidate[] = []
+  let bytes = 0
   let size = range.first
   for await (const [key, row] of view.entries(range)) {
     const document = documentOfInstance(row)
     if (document === undefined) continue
     page.push({ key, component: EMPTY_BYTES, document })
-    if (page.length < size) continue
+    bytes += document.length
+    if (page.length < size && bytes < PAGE_BYTES) continue
     yield page
     page = []
-    size = PAGE
+    bytes = 0
+    size = PAGE_ROWS
   }
   yield page
 }
@@ -78,7 +84,7 @@ interface IndexReading {
 
 async function* entryPages({ range, entries, view }: IndexReading): AsyncGenerator<Candidate[]> {
   let page: Candidate[] = []
-  let size = range.first
+  let size = Math.min(range.first, PAGE_ENTRIES)
   for await (const [entry] of view.entries(range)) {
     const candidate = entries.read(entry)
     if (candidate === undefined) continue
@@ -86,7 +92,7 @@ async function* entryPages({ range, entries, view }: IndexReading): AsyncGenerat
     if (page.length < size) continue
     yield page
     page = []
-    size = PAGE
+    size = PAGE_ENTRIES
   }
   yield page
 }
