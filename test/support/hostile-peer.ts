@@ -7,7 +7,7 @@ import type { Connection } from '@libp2p/interface'
 import { type PeerId, parsePeerId } from '../../src/core/peer-id.ts'
 import { streamToDuplex } from '../../src/net/host/duplex.ts'
 import type { PeerHost } from '../../src/net/host/libp2p-host.ts'
-import { PROTOCOL } from '../../src/net/protocol/constants.ts'
+import { PROTOCOL, SYNC_PATH } from '../../src/net/protocol/constants.ts'
 import { type MethodName, methods } from '../../src/net/protocol/methods.ts'
 import { SessionSocket } from '../../src/net/protocol/session-socket.ts'
 import { dialHost, type PlainNode, startNode } from './gossip-node.ts'
@@ -113,6 +113,10 @@ export class HostilePeer {
 
   async #answer(call: ServerHttp2Stream, path: string): Promise<void> {
     call.on('error', () => {})
+    if (path === SYNC_PATH) {
+      call.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '12' }, { endStream: true })
+      return
+    }
     const request = (await buffer(call)).subarray(5)
     const found = Object.entries(methods).find(([, method]) => method.path === path)
     const method = (found?.[0] ?? 'getLogs') as MethodName
@@ -126,7 +130,10 @@ export class HostilePeer {
 }
 
 export function openCall(session: ClientHttp2Session, method: MethodName): ClientHttp2Stream {
-  const { path } = methods[method]
+  return openPath(session, methods[method].path)
+}
+
+export function openPath(session: ClientHttp2Session, path: string): ClientHttp2Stream {
   const stream = session.request({
     ':method': 'POST',
     ':path': path,

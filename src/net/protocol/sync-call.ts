@@ -4,6 +4,9 @@ import type { ServerInterceptingCallInterface } from '@grpc/grpc-js'
 import type { FrameStream } from './frame-stream.ts'
 import type { StatusError } from './status.ts'
 
+/** Time for a peer to take what was sent before the end. */
+const FAREWELL_MS = 1_000
+
 type Listener = Parameters<ServerInterceptingCall['start']>[0]
 
 /** The one stream of Sync that a session may have. Its next message is read when it is asked for, and not before. */
@@ -93,7 +96,8 @@ export class AcceptedStream implements FrameStream {
 
   async *#frames(): AsyncGenerator<Uint8Array> {
     try {
-      for await (const message of this.#call) {
+      // Destroyed, a call tells the peer nothing.
+      for await (const message of this.#call.iterator({ destroyOnReturn: false })) {
         yield message as Uint8Array
         this.#slot.ask()
       }
@@ -109,6 +113,10 @@ export class AcceptedStream implements FrameStream {
 
   end(status?: StatusError): void {
     if (this.#call.destroyed || this.#call.writableEnded) return
+    // It is read no more, whatever the peer does; but it shall hear that it is over.
+    const destroy = (): void => void this.#call.destroy()
+    this.#call.once('finish', destroy)
+    setTimeout(destroy, FAREWELL_MS).unref()
     if (status === undefined) this.#call.end()
     else this.#call.emit('error', status)
   }

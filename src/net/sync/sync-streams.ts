@@ -150,8 +150,7 @@ export class SyncStreams {
     const { peer } = session
     if (this.#ready.get(peer) === session) this.#ready.delete(peer)
     if (cause === undefined || this.#stopped) return
-    const forMs = pauseAfter(cause)
-    const isFault = forMs === FAULT_MS
+    const { forMs, isFault } = pauseAfter(cause)
     if (forMs > 0) {
       this.#without.delete(peer)
       this.#without.set(peer, { untilMs: clock.nowMs() + forMs, isFault })
@@ -174,11 +173,18 @@ export class SyncStreams {
   }
 }
 
+interface Pause {
+  readonly forMs: number
+  /** The peer did not keep to the rules. */
+  readonly isFault: boolean
+}
+
 /** How long a peer whose stream ended so is left without one. */
-function pauseAfter(cause: unknown): number {
+function pauseAfter(cause: unknown): Pause {
   if (cause instanceof StatusError) {
-    if (cause.code === Status.unimplemented) return WITHOUT_SYNC_MS
-    return cause.code === Status.unavailable || cause.code === Status.aborted ? 0 : REFUSED_MS
+    if (cause.code === Status.unimplemented) return { forMs: WITHOUT_SYNC_MS, isFault: false }
+    const isGone = cause.code === Status.unavailable || cause.code === Status.aborted
+    return { forMs: isGone ? 0 : REFUSED_MS, isFault: false }
   }
-  return hasCode(cause, 'PEER_UNREACHABLE') ? 0 : FAULT_MS
+  return hasCode(cause, 'PEER_UNREACHABLE') ? { forMs: 0, isFault: false } : { forMs: FAULT_MS, isFault: true }
 }
