@@ -1,4 +1,4 @@
-/** Listeners over a host of this process, whose journal keeps next to nothing. */
+/** Listeners over a host of this process, whose journal keeps little. */
 import { randomBytes } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Api, createApi } from '../../../src/api/index.ts'
@@ -13,7 +13,8 @@ const NOTE = {
   name: 'Note',
   schema: { properties: { _id: { type: 'string' }, at: { type: 'number' }, filler: { type: 'string' } } },
 } as const
-/** The journal forgets 512 commits at once. */
+/** Of the journal: about 100 commits. */
+const FEED_BYTES = 8 * 1024
 const COMMITS = 1_200
 /** Of each commit: so many are more than is on its way to a client that does not read. */
 const FILLER = 'x'.repeat(16 * 1024)
@@ -25,7 +26,7 @@ let local: Client
 let remote: Client
 
 beforeEach(async () => {
-  host = await startHost({ feedBytes: 1, net: { pull: false } })
+  host = await startHost({ feedBytes: FEED_BYTES, net: { pull: false } })
   const free = { host: '127.0.0.1', port: 0 }
   const { net, databases } = host
   const shared = { clock: systemClock, random: randomBytes, logger: silentLogger }

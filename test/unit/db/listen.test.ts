@@ -12,6 +12,9 @@ import { FaultySandbox } from '../../support/faulty-sandbox.ts'
 import { ForeignLog } from '../../support/foreign-log.ts'
 import { startHost, type TestHost } from '../../support/host.ts'
 
+/** Of the journal: about 100 commits. */
+const FEED_BYTES = 8 * 1024
+
 let sandbox: FaultySandbox
 let host: TestHost
 let database: Database
@@ -19,7 +22,7 @@ let notes: Collection
 
 beforeEach(async () => {
   sandbox = new FaultySandbox()
-  host = await startHost({ sandbox, feedBytes: 1, net: { pull: false } })
+  host = await startHost({ sandbox, feedBytes: FEED_BYTES, net: { pull: false } })
   ;({ database, notes } = await newNotes(host))
 })
 afterEach(() => host[Symbol.asyncDispose]())
@@ -276,7 +279,6 @@ describe('a listener that comes back', () => {
     const start = database.resumeToken()
     const { database: other } = await newNotes(host)
     await expect(first(other.resumeToken())).rejects.toMatchObject({ code: 'UPDATES_LOST' })
-    // The journal of this host keeps next to nothing, but forgets 512 commits at once.
     for (let at = 0; at < 520; at++) await save({ _id: 'a', name: String(at) })
     await expect.poll(() => first(start).catch((error: unknown) => error)).toMatchObject({ code: 'UPDATES_LOST' })
   })
