@@ -107,6 +107,7 @@ describe('a patch', () => {
     expect(codeOf({ a: ['x'.repeat(100_000)] }, wide)).toBe('TOO_LARGE')
     const deep = Array.from({ length: 80 }, (_, at) => ({ op: 'add', path: '/a'.repeat(at + 1), value: {} }))
     expect(codeOf({}, deep)).toBe('INVALID_INSTANCE')
+    expect(codeOf({}, [...deep, { op: 'copy', from: '/a', path: '/b' }])).toBe('INVALID_PATCH')
   })
 
   it('has at most 1,000 operations', () => {
