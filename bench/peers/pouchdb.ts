@@ -74,6 +74,7 @@ class PouchDatabase implements PeerDatabase {
   }
 
   async count(): Promise<number> {
-    return (await this.pouch.info()).doc_count
+    // The index is a document too.
+    return (await this.pouch.info()).doc_count - 1
   }
 }
