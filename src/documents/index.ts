@@ -205,7 +205,7 @@ export interface ReadTransaction<T> extends CollectionReader<T>, AsyncDisposable
  * await transaction.commit()
  */
 export interface WriteTransaction<T> extends CollectionWriter<T>, AsyncDisposable {
-  /** Resolves when the writes are durable. */
+  /** Resolves when the writes are durable. If the connection is lost meanwhile nobody knows whether they were stored. */
   commit(): Promise<void>
   /** Drops the writes. Idempotent, as disposal. */
   discard(): Promise<void>

@@ -28,6 +28,31 @@ describe('the client of an embedded host', () => {
   })
 })
 
+describe('clients of several hosts', () => {
+  it('share a database by its address and key', async () => {
+    await using daemon = await startDaemon()
+    await using host = await startHost()
+    await using remote = connect(daemon.webAddress, { identity: key })
+    await using local = localClient(host.databases, { random: randomBytes })
+    const collections = [{ name: 'Note', schema: { properties: { _id: { type: 'string' } } } }]
+    const first = await remote.create({ collections })
+    await first.collection('Note').create({ _id: 'a', text: 'from the daemon' })
+    const { addresses, key: databaseKey } = await first.info()
+    const joined = await local.join(addresses[0] ?? '', { key: databaseKey, collections, block: true })
+    expect([joined.id, (await joined.collection('Note').get('a'))?.['text']]).toEqual([first.id, 'from the daemon'])
+
+    const updates = await joined.collection('Note').listen()
+    await first.collection('Note').create({ _id: 'b' })
+    expect((await updates.next()).value).toMatchObject({ kind: 'created', id: 'b' })
+
+    const second = await local.create({ collections })
+    await second.collection('Note').create({ _id: 'c' })
+    const info = await second.info()
+    const back = await remote.join(info.addresses[0] ?? '', { key: info.key, collections, block: true })
+    expect(await back.collection('Note').has('c')).toBe(true)
+  })
+})
+
 describe('the client of a daemon', () => {
   let daemon: TestDaemon
   beforeAll(async () => {
