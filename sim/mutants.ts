@@ -135,8 +135,8 @@ export const MUTANTS: Readonly<Record<MutantName, Mutant>> = {
   /** A deletion that was cut off is not taken up again. */
   'half-deleted': {
     file: 'net/net.ts',
-    text: 'of await threads.load()) await deleteThreadRows',
-    becomes: 'of (await threads.load()).slice(1)) await deleteThreadRows',
+    text: 'for (const state of deleting) this.#deleteInBackground(state)',
+    becomes: 'for (const state of deleting.slice(1)) this.#deleteInBackground(state)',
   },
   /** What a push did not bring is never asked for. */
   'never-pulled': {

@@ -41,7 +41,7 @@ import type { ThreadEntry } from './thread-entry.ts'
 import { Threads } from './threads.ts'
 import { Writer } from './writer.ts'
 
-/** Time after which a deletion that a failed write cut off goes on: the store takes writes again by then. */
+/** Time after which deletions that were cut off go on: after a failed write the store takes writes again by then. */
 const DELETION_DELAY_MS = 1_000
 
 export interface NetComponents {
@@ -68,17 +68,19 @@ export async function createNet(components: NetComponents, options: NetOptions =
   const logger = components.logger.child('net')
   await repairThreads(store, logger)
   const threads = new Threads(store.reads)
-  for (const state of await threads.load()) await deleteThreadRows(store, state)
+  const deleting = await threads.load()
   const addresses = await PeerAddresses.load(store)
   const { network, privateKey } = components
   const onAddresses: PeerAddresses['hear'] = (peer, told) => addresses.hear(peer, told)
   const host = network?.host ?? (await createPeerHost({ ...resolved, privateKey, logger, onAddresses }))
   for (const [peer, known] of addresses.all()) host.remember(peer, known)
-  return new HostNet({ ...components, logger, threads, host, addresses }, resolved)
+  return new HostNet({ ...components, logger, threads, deleting, host, addresses }, resolved)
 }
 
 interface HostNetComponents extends NetComponents {
   readonly threads: Threads
+  /** Threads whose deletion was cut off. */
+  readonly deleting: readonly ThreadState[]
   readonly host: PeerHost
   readonly addresses: PeerAddresses
 }
@@ -309,6 +311,7 @@ class HostNet implements Net {
   async start(): Promise<void> {
     await this.#components.host.start()
     this.#replication.start()
+    this.#deleteLater(this.#components.deleting)
     this.#announceRecords().catch((error: unknown) => {
       if (!hasCode(error, 'CLOSED')) this.#components.logger.error({ error }, 'new records are not announced any more')
     })
@@ -332,7 +335,13 @@ class HostNet implements Net {
     await repairThreads(this.#components.store, this.#components.logger)
     const deleting = await this.#threads.load()
     for (const entry of this.#threads.all()) this.#writer.resumeSoon(entry)
+    this.#deleteLater(deleting)
+  }
+
+  /** Goes on with deletions that were cut off. Long ones would keep the host from starting. */
+  #deleteLater(deleting: readonly ThreadState[]): void {
     this.#cancelDeletion?.()
+    if (deleting.length === 0) return
     this.#cancelDeletion = this.#components.clock.after(DELETION_DELAY_MS, () => {
       for (const state of deleting) this.#deleteInBackground(state)
     })
