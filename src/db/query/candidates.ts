@@ -42,20 +42,26 @@ export function candidatePages(
 }
 
 /** The candidates with their documents, read where they are missing. Those that have none are left out. */
-export async function withDocuments(candidates: readonly Candidate[], view: ReadView): Promise<LoadedCandidate[]> {
+export async function withDocuments(
+  candidates: readonly Candidate[],
+  view: ReadView,
+): Promise<readonly LoadedCandidate[]> {
+  if (candidates.every(isLoaded)) return candidates
   const loaded: LoadedCandidate[] = []
   for (let start = 0; start < candidates.length; start += PAGE_ENTRIES) {
     const page = candidates.slice(start, start + PAGE_ENTRIES)
-    const keys = page.flatMap(({ document, key }) => (document === undefined ? [key] : []))
-    const rows = keys.length === 0 ? [] : await view.getMany(keys)
-    let next = 0
-    for (const candidate of page) {
-      const row = candidate.document === undefined ? rows[next++] : undefined
-      const document = candidate.document ?? (row && documentOfInstance(row))
+    const rows = await view.getMany(page.map(({ key }) => key))
+    for (const [i, candidate] of page.entries()) {
+      const row = rows[i]
+      const document = row && documentOfInstance(row)
       if (document !== undefined) loaded.push({ key: candidate.key, component: candidate.component, document })
     }
   }
   return loaded
+}
+
+function isLoaded(candidate: Candidate): candidate is LoadedCandidate {
+  return candidate.document !== undefined
 }
 
 async function* rowPages(range: KeyRange & { first: number }, view: ReadView): AsyncGenerator<Candidate[]> {
