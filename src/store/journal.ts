@@ -216,7 +216,8 @@ export class CommitJournal implements Journal {
    */
   async findGap(): Promise<JournalGap | undefined> {
     let after: number | undefined
-    for await (const [key] of this.#store.entries({ ...rowRange('f'), reverse: true, limit: GAP_CHECK_ROWS })) {
+    const newest = { ...rowRange('f'), reverse: true, limit: GAP_CHECK_ROWS, keysOnly: true }
+    for await (const [key] of this.#store.entries(newest)) {
       const seq = parseKey(key).number()
       if (after !== undefined && seq !== after - 1) return { before: seq, after }
       after = seq
