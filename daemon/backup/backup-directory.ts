@@ -34,22 +34,16 @@ export async function addBackup(
   const held = await chainsIn(directory, before?.files.at(-1))
   const known = held.toSorted((a, b) => Number(b.counter - b.base) - Number(a.counter - a.base)).slice(0, MAX_KNOWN)
 
-  let added: ManifestFile | undefined
-  let manifest: Manifest | undefined
-  await makeDurably(join(directory, 'new'), async (handle) => {
+  const { storeId, ...added } = await makeDurably(join(directory, 'new'), async (handle) => {
     const writer = new BackupWriter(fileSink(handle))
-    const { storeId, ...copied } = await copyBackup(source.backup({ thread, known }), writer, {
-      held,
-      storeId: before?.storeId,
-    })
+    const frames = source.backup({ thread, known })
+    const copied = await copyBackup(frames, writer, { held, storeId: before?.storeId })
     const { bytes, digest } = writer
-    manifest = before ?? newManifest(storeId, thread)
-    const name = `${String(manifest.files.length + 1).padStart(6, '0')}-${digest.slice(0, 16)}.backup`
-    added = { name, bytes, digest, ...copied }
-    return join(directory, name)
+    const name = `${String((before?.files.length ?? 0) + 1).padStart(6, '0')}-${digest.slice(0, 16)}.backup`
+    return { path: join(directory, name), result: { name, bytes, digest, ...copied } }
   })
-  if (added === undefined || manifest === undefined) throw new Error('a file was made without being filled')
   await refuseOtherBackup(directory, before)
+  const manifest = before ?? newManifest(storeId, thread)
   await writeManifest(directory, { ...manifest, files: [...manifest.files, added] })
   return added
 }

@@ -7,35 +7,48 @@ const OWNER_ONLY = 0o600
 /** Ending of a file that is not whole yet. */
 export const PARTIAL = '.partial'
 
+/** What a file was filled with. */
+export interface Filled<T> {
+  /** Of the file, in the directory of the draft. */
+  readonly path: string
+  readonly result: T
+}
+
 export async function writeDurably(path: string, text: string): Promise<void> {
-  await makeDurably(path, async (handle) => {
-    await handle.writeFile(text)
-    return path
-  })
+  await makeDurably(path, async (handle) => ({ path, result: await handle.writeFile(text) }))
 }
 
 /**
  * Makes a file, or replaces one, whose path `fill` answers; `near` is a path beside it. After a crash at any moment it is
  * there whole, or as it was before. What is left of one that was cut off ends with `.partial`, and goes with the next.
  */
-export async function makeDurably(near: string, fill: (handle: FileHandle) => Promise<string>): Promise<void> {
+export async function makeDurably<T>(near: string, fill: (handle: FileHandle) => Promise<Filled<T>>): Promise<T> {
   const draft = `${near}.${process.pid}${PARTIAL}`
-  const handle = await open(draft, 'w', OWNER_ONLY)
   try {
-    let path: string
-    try {
-      path = await fill(handle)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
+    const { path, result } = await fillDurably(draft, fill)
     await rename(draft, path)
+    await removeLeftovers(near)
+    await syncDirectory(dirname(near))
+    return result
   } catch (error) {
     await rm(draft, { force: true })
     throw error
   }
-  await removeLeftovers(near)
-  const directory = await open(dirname(near))
+}
+
+async function fillDurably<T>(draft: string, fill: (handle: FileHandle) => Promise<Filled<T>>): Promise<Filled<T>> {
+  const handle = await open(draft, 'w', OWNER_ONLY)
+  try {
+    const filled = await fill(handle)
+    await handle.sync()
+    return filled
+  } finally {
+    await handle.close()
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path)
   try {
     await directory.sync()
   } finally {

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { DaemonClient } from '../../src/client/node/index.ts'
 import { parseThreadId, type ThreadId } from '../../src/core/thread-id.ts'
+import type { BackupFrame } from '../../src/net/index.ts'
 import { addBackup } from '../backup/backup-directory.ts'
 import { BackupWriter, type ByteSink, fileSink } from '../backup/backup-file.ts'
 import { type CopiedBackup, copyBackup } from '../backup/copy-backup.ts'
@@ -42,10 +43,7 @@ export const command: Command = {
       const { name, ...added } = await addBackup(target.directory, source, { thread })
       tell(`${target.directory}: ${name}`, added)
     } else {
-      const frames = source.backup({ thread, known: [] })
-      const copied = await copyToFile(target.file, (writer) =>
-        copyBackup(frames, writer, { held: [], storeId: undefined }),
-      )
+      const copied = await copyToFile(target.file, source.backup({ thread, known: [] }))
       tell(target.file === '-' ? 'standard output' : target.file, copied)
     }
     return 0
@@ -63,26 +61,15 @@ function tell(
   )
 }
 
-async function copyToFile(
-  file: string,
-  copy: (writer: BackupWriter) => Promise<CopiedBackup>,
-): Promise<CopiedBackup & { bytes: number }> {
-  let copied: CopiedBackup | undefined
-  let bytes = 0
-  const copyTo = async (sink: ByteSink): Promise<void> => {
+/** Answers also how many bytes it has. */
+function copyToFile(file: string, frames: AsyncIterable<BackupFrame>): Promise<CopiedBackup & { bytes: number }> {
+  const copyTo = async (sink: ByteSink): Promise<CopiedBackup & { bytes: number }> => {
     const writer = new BackupWriter(sink)
-    copied = await copy(writer)
-    bytes = writer.bytes
+    const copied = await copyBackup(frames, writer, { held: [], storeId: undefined })
+    return { ...copied, bytes: writer.bytes }
   }
-  if (file === '-') await copyTo(standardOutput)
-  else {
-    await makeDurably(file, async (handle) => {
-      await copyTo(fileSink(handle))
-      return file
-    })
-  }
-  if (copied === undefined) throw new Error('a file was made without being filled')
-  return { ...copied, bytes }
+  if (file === '-') return copyTo(standardOutput)
+  return makeDurably(file, async (handle) => ({ path: file, result: await copyTo(fileSink(handle)) }))
 }
 
 const standardOutput: ByteSink = {
