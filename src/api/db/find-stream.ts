@@ -9,27 +9,25 @@ const REPLY_BYTES = 256 * 1024
 export async function* findStream(request: FindRequest, context: RpcContext): AsyncGenerator<FindReply> {
   const collection = await openCollection(request, context)
   const query = parseQuery(request.queryJSON)
-  const documents = await context.inTurn(() => collection.find(query))
-  context.hold(bytesOf(documents))
-  for (let start = 0; start < documents.length; ) {
-    const end = endOfReply(documents, start)
-    const instances = documents.slice(start, end)
-    yield { instances, transactionError: '' }
-    context.hold(-bytesOf(instances))
-    start = end
+  const replies = await context.inTurn(async () => repliesOf(await collection.find(query)))
+  for (const { bytes } of replies) context.hold(bytes)
+  // What is sent is let go of.
+  for (let next = replies.shift(); next !== undefined; next = replies.shift()) {
+    yield { instances: next.instances, transactionError: '' }
+    context.hold(-next.bytes)
   }
 }
 
-/** Where the reply ends that begins with the document at `start`. */
-function endOfReply(documents: readonly Uint8Array[], start: number): number {
-  let bytes = 0
-  for (let end = start; end < documents.length; end++) {
-    bytes += documents[end]?.length ?? 0
-    if (bytes > REPLY_BYTES) return Math.max(end, start + 1)
+function repliesOf(documents: readonly Uint8Array[]): { instances: Uint8Array[]; bytes: number }[] {
+  const replies: { instances: Uint8Array[]; bytes: number }[] = []
+  for (const document of documents) {
+    const last = replies.at(-1)
+    if (last === undefined || last.bytes + document.length > REPLY_BYTES) {
+      replies.push({ instances: [document], bytes: document.length })
+    } else {
+      last.instances.push(document)
+      last.bytes += document.length
+    }
   }
-  return documents.length
-}
-
-function bytesOf(documents: readonly Uint8Array[]): number {
-  return documents.reduce((sum, { length }) => sum + length, 0)
+  return replies
 }
