@@ -13,6 +13,7 @@ RUN npm run build && npm prune --omit=dev --ignore-scripts
 
 FROM ${BASE}
 ENV NODE_ENV=production \
+    XDG_CACHE_HOME=/data/.cache \
     THRDS_REPO=/data \
     THRDS_HOSTADDR=/ip4/0.0.0.0/tcp/4006 \
     THRDS_APIADDR=/ip4/0.0.0.0/tcp/6006 \

@@ -1,6 +1,6 @@
 import { access, constants, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createApi } from '../src/api/index.ts'
+import { createApi, type TlsIdentity } from '../src/api/index.ts'
 import { systemClock } from '../src/core/clock.ts'
 import { randomBytes } from '../src/core/crypto.ts'
 import type { Logger } from '../src/core/logger.ts'
@@ -51,8 +51,9 @@ async function startParts(config: Config, logger: Logger, parts: Parts): Promise
   const api = createApi({ net, databases, clock, random, logger, options: { ...apiOptions(config), tls } })
   parts.add('api', () => api.stop())
   await api.start()
-  if (tlsFiles !== undefined) {
-    const stop = watchTlsFiles(tlsFiles, logger, (identity) => api.renewTls(identity))
+  if (tlsFiles && tls) {
+    const renew = (identity: TlsIdentity): void => api.renewTls(identity)
+    const stop = watchTlsFiles({ files: tlsFiles, identity: tls, logger, renew })
     parts.add('certificate', async () => stop())
   }
   return net.hostId

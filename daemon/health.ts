@@ -1,11 +1,15 @@
 import { connect } from 'node:http2'
-import { loadConfig } from './config.ts'
+import { keepCompiledCode } from './compile-cache.ts'
 
 /**
  * Exits with 0 if the daemon serves, with 1 if not: for the health check of a container. Asks
  * `grpc.health.v1.Health/Check` at the address that the environment of the daemon and its file name.
  */
 const TIMEOUT_MS = 3_000
+
+// Run every few seconds: what can be kept of it, is.
+keepCompiledCode(process.env)
+const { loadConfig } = await import('./config.ts')
 
 const config = (await loadConfig([], process.env))?.config
 const apiAddr = config?.apiAddr ?? { host: '127.0.0.1', port: 6006 }

@@ -1,4 +1,3 @@
-import { unwatchFile, watchFile } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
 import type { TlsIdentity } from '../src/api/index.ts'
@@ -10,36 +9,50 @@ export interface TlsFiles {
   readonly key: string
 }
 
-/** How often the files are looked at. Looking also notices links that are changed, as those of certbot and Kubernetes. */
+/** How often the files are read. Nothing tells of links that are changed, as those of certbot and Kubernetes. */
 const INTERVAL_MS = 2_000
 
 /** Reads certificate and key. Throws an error that names the files if they cannot be used. */
-export async function readTlsFiles({ cert, key }: TlsFiles): Promise<TlsIdentity> {
+export async function readTlsFiles(files: TlsFiles): Promise<TlsIdentity> {
   try {
-    const identity = { cert: await readFile(cert, 'utf8'), key: await readFile(key, 'utf8') }
+    const identity = await readBoth(files)
     createSecureContext(identity)
     return identity
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new Error(`the certificate ${cert} cannot be used with the key ${key}: ${reason}`, { cause })
+    throw new Error(`the certificate ${files.cert} cannot be used with the key ${files.key}: ${reason}`, { cause })
   }
 }
 
-/** Calls `renew` when one of the files has changed and both can be used. The returned function ends that. */
-export function watchTlsFiles(files: TlsFiles, logger: Logger, renew: (identity: TlsIdentity) => void): () => void {
-  const onChange = async (): Promise<void> => {
+export interface TlsWatch {
+  readonly files: TlsFiles
+  /** What was read of them. */
+  readonly identity: TlsIdentity
+  readonly logger: Logger
+  /** Called with what else is found in the files, if that can be used. */
+  renew(this: void, identity: TlsIdentity): void
+}
+
+/** Looks at the files from now on. The returned function ends that. */
+export function watchTlsFiles({ files, identity, logger, renew }: TlsWatch): () => void {
+  let seen = identity
+  const look = async (): Promise<void> => {
+    // A file that is missing is being replaced.
+    const found = await readBoth(files).catch(() => seen)
+    if (found.cert === seen.cert && found.key === seen.key) return
+    seen = found
     try {
-      renew(await readTlsFiles(files))
+      renew(found)
       logger.info({ file: files.cert }, 'new connections get the new certificate')
     } catch (error) {
-      // The other file may be about to follow; that is a change too.
-      logger.warn({ error }, 'a changed certificate is not used')
+      // The other file may be about to follow.
+      logger.warn({ file: files.cert, error }, 'a changed certificate is not used')
     }
   }
-  const listener = (): void => void onChange()
-  const names = [files.cert, files.key]
-  for (const name of names) watchFile(name, { interval: INTERVAL_MS, persistent: false }, listener)
-  return () => {
-    for (const name of names) unwatchFile(name, listener)
-  }
+  const timer = setInterval(() => void look(), INTERVAL_MS).unref()
+  return () => clearInterval(timer)
+}
+
+async function readBoth({ cert, key }: TlsFiles): Promise<TlsIdentity> {
+  return { cert: await readFile(cert, 'utf8'), key: await readFile(key, 'utf8') }
 }
