@@ -30,13 +30,12 @@ async function* figuresAt(location: string, documents: number, rounds: Rounds): 
     await using host = await openEmbedded(location, generateKey(randomBytes))
     const database = await host.newDatabase()
     await fill(database, documents)
+    yield { work: `${text}: disk for each`, value: (await bytesOf(location)) / documents, unit: 'bytes' }
     for (const work of works(database, documents)) yield measureRow({ ...work, name: `${text}: ${work.name}` }, rounds)
   }
-  const bytes = (await bytesOf(location)) / documents
   const opened: number[] = []
   for (let time = 0; time < OPENINGS; time++) opened.push(await openInNewProcess(location))
   yield { work: `${text}: open in a new process and find ${FOUND} by the index`, value: median(opened), unit: 'ms' }
-  yield { work: `${text}: disk for each`, value: bytes, unit: 'bytes' }
 }
 
 /** Each touches the same number of documents, however many there are. */
