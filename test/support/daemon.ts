@@ -103,20 +103,32 @@ export async function runDaemon(args: readonly string[], env?: Record<string, st
 
 /** Ports of the loopback that nobody listens on now. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer())
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve, reject) => {
-          server.once('error', reject).listen(0, '127.0.0.1', () => {
-            const address = server.address()
-            if (address !== null && typeof address === 'object') resolve(address.port)
-          })
-        }),
-    ),
-  )
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  const ports: number[] = []
+  while (ports.length < count) {
+    const port = candidates.next().value
+    if (await isFree(port)) ports.push(port)
+  }
   return ports
+}
+
+/** Below the ports that systems give to connections: none of these takes one between now and its use. */
+const FIRST_PORT = 10_000
+const LAST_PORT = 30_000
+const PORTS_PER_PROCESS = 100
+
+/** Those of this process first, so that tests that run side by side do not meet. */
+function* candidatePorts(): Generator<number, never> {
+  const range = LAST_PORT - FIRST_PORT
+  for (let next = process.pid * PORTS_PER_PROCESS; ; next++) yield FIRST_PORT + (next % range)
+}
+
+const candidates = candidatePorts()
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer()
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
 }
 
 interface Launched {
