@@ -1,5 +1,4 @@
 import { parseArgs } from 'node:util'
-import { DaemonClient } from '../../src/client/node/index.ts'
 import { parseThreadId, type ThreadId } from '../../src/core/thread-id.ts'
 import type { BackupFrame } from '../../src/net/index.ts'
 import { addBackup } from '../backup/backup-directory.ts'
@@ -7,23 +6,26 @@ import { BackupWriter, type ByteSink, fileSink } from '../backup/backup-file.ts'
 import { type CopiedBackup, copyBackup } from '../backup/copy-backup.ts'
 import { makeDurably } from '../backup/durable-file.ts'
 import type { Command } from '../commands.ts'
-import { loadConfig } from '../config.ts'
+import { clientOf } from '../daemon-access.ts'
 import { SETTINGS } from '../settings.ts'
 import { UsageError } from '../usage-error.ts'
 
-const USAGE = `Usage: threadsd backup [-apiAddr ADDRESS] [-db ID] DIR
-       threadsd backup [-apiAddr ADDRESS] [-db ID] -file FILE
+const USAGE = `Usage: threadsd backup [-apiAddr ADDRESS] [-repo REPO] [-db ID] DIR
+       threadsd backup [-apiAddr ADDRESS] [-repo REPO] [-db ID] -file FILE
 
 Takes a backup of a daemon while it serves: all databases with their keys and records, not the key of the host. Into a
-directory only what is new is added. Keep backups secret: they hold the keys of the databases.
+directory only what is new is added. Keep backups secret: they hold the keys of the databases. The settings of the daemon
+say how it is called; if it answers to few, the key in its repository is used, so run this as its user.
 
   -apiAddr   gRPC address of the daemon (default ${SETTINGS.apiAddr.default})
+  -repo      repository of the daemon (default ${SETTINGS.repo.default})
   -db        this database only
   -file      one file with all, - for the standard output
 `
 
 interface Settings {
-  readonly address: string
+  /** As those of the daemon. */
+  readonly flags: Readonly<Record<string, string>>
   readonly thread: ThreadId | undefined
   readonly target: { readonly directory: string } | { readonly file: string }
 }
@@ -32,13 +34,13 @@ export const command: Command = {
   help: 'take a backup of a daemon while it serves',
 
   async run(args) {
-    const settings = await readArguments(args)
+    const settings = readArguments(args)
     if (settings === undefined) {
       process.stdout.write(USAGE)
       return 0
     }
-    const { address, thread, target } = settings
-    using source = new DaemonClient(address)
+    const { flags, thread, target } = settings
+    using source = await clientOf(flags)
     if ('directory' in target) {
       const { name, ...added } = await addBackup(target.directory, source, { thread })
       tell(`${target.directory}: ${name}`, added)
@@ -80,26 +82,25 @@ const standardOutput: ByteSink = {
 }
 
 /** `undefined` if help was asked for. */
-async function readArguments(args: readonly string[]): Promise<Settings | undefined> {
+function readArguments(args: readonly string[]): Settings | undefined {
   const { values, positionals } = parseFlags(args)
-  const { apiAddr, db, file, help = false } = values
+  const { apiAddr, repo, db, file, help = false } = values
   if (help) return undefined
   const [directory, more] = positionals
   if ((directory === undefined) === (file === undefined) || more !== undefined) {
     throw new UsageError('backup needs either DIR or -file FILE')
   }
-  // Where the daemon listens is also known from its own settings.
-  const loaded = await loadConfig(apiAddr === undefined ? [] : ['-apiAddr', apiAddr], process.env)
-  const { host, port } = loaded?.config.apiAddr ?? { host: '127.0.0.1', port: 6006 }
   const thread = db === undefined ? undefined : parseThreadId(db)
   const target = directory === undefined ? { file: file ?? '-' } : { directory }
-  return { address: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`, thread, target }
+  const flags = { ...(apiAddr === undefined ? {} : { apiAddr }), ...(repo === undefined ? {} : { repo }) }
+  return { flags, thread, target }
 }
 
 type Parsed = ReturnType<typeof parseArgs<{ options: typeof OPTIONS; allowPositionals: true }>>
 
 const OPTIONS = {
   apiAddr: { type: 'string' },
+  repo: { type: 'string' },
   db: { type: 'string' },
   file: { type: 'string' },
   help: { type: 'boolean' },

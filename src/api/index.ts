@@ -41,7 +41,9 @@ export function createApi({ logger: parent, options: given, fallback, ...compone
   const { clock } = components
   const services = [dbService, netService, healthService([dbService.name, netService.name])]
   const { allowIdentities } = options
-  const admission = allowIdentities === 'anyone' ? {} : { admit: admitOnly(allowIdentities) }
+  // The host itself is whoever can read its key: who takes backups, for instance.
+  const admission =
+    allowIdentities === 'anyone' ? {} : { admit: admitOnly([...allowIdentities, components.net.identity]) }
   const router = createRouter(services, { ...components, logger, ...admission })
   const ledger = new CallLedger(options)
   const grpc = new GrpcServer(router, { ...options, ledger })

@@ -8,12 +8,15 @@ import { once } from 'node:events'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { Client } from '../../examples/demo/client.ts'
 import { readManifest } from '../../daemon/backup/manifest.ts'
+import { identityOf } from '../../src/core/identity.ts'
+import { generateKey } from '../../src/core/keys.ts'
 import { APIDefinition } from '../../src/api/gen/threadsnet.ts'
 import { decodeInstance, readInstanceKey } from '../../src/db/rows.ts'
 import { rowRange } from '../../src/store/key-codec.ts'
 import { openLevelStore } from '../../src/store/level-store.ts'
 import { startDaemon, runDaemon, type TestDaemon, type Exit } from '../support/daemon.ts'
 import { grpcTransport, ServiceClient } from '../support/grpc-client.ts'
+import { tlsFiles } from '../support/tls/identities.ts'
 
 const MAIN = join(import.meta.dirname, '../../daemon/main.ts')
 const ITEMS = { name: 'Item', schema: { properties: { _id: { type: 'string' } } } }
@@ -245,6 +248,21 @@ async function forksOf({ grpcAddress }: TestDaemon): Promise<bigint> {
   const net = new ServiceClient(transport, APIDefinition)
   return (await net.unary(APIDefinition.methods.getSyncStatus, {})).forkCount
 }
+
+it('a daemon that speaks TLS and answers to few is backed up by who can read its files', async () => {
+  const allowed = identityOf(generateKey(randomBytes).publicKey)
+  const files = { tlsCert: tlsFiles('first').cert, tlsKey: tlsFiles('first').key }
+  await using closed = await startDaemon({ flags: { ...files, allowIdentities: allowed } })
+  const take = (env: Record<string, string>): Promise<Exit> =>
+    runDaemon(['backup', '-apiAddr', apiOf(closed), '-repo', closed.repo, '-file', '-'], env)
+  const env = { THRDS_TLSCERT: files.tlsCert, THRDS_TLSKEY: files.tlsKey, THRDS_ALLOWIDENTITIES: allowed }
+  expect(await take(env)).toMatchObject({ code: 0, stderr: expect.stringContaining('0 threads') })
+  const { THRDS_ALLOWIDENTITIES: _, ...nobody } = env
+  expect(await take(nobody)).toMatchObject({ code: 1, stderr: expect.stringContaining('a token is required') })
+  const other = { ...env, THRDS_TLSCERT: tlsFiles('second').cert, THRDS_TLSKEY: tlsFiles('second').key }
+  expect(await take(other)).toMatchObject({ code: 1, stderr: expect.stringContaining('no daemon answers') })
+  expect(await take({})).toMatchObject({ code: 1 })
+}, 60_000)
 
 it.each([
   [['backup'], /needs either DIR or -file FILE/],

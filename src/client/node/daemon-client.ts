@@ -27,13 +27,23 @@ export interface ThreadState {
   readonly logs: readonly LogHead[]
 }
 
+/** What a daemon that is not open to all asks for. */
+export interface DaemonAccess {
+  /** Of the daemon, in PEM: TLS is spoken, with whoever shows this one. Default: no TLS. */
+  readonly certificate?: string
+  /** Says who calls. Default: nobody. */
+  readonly token?: string
+}
+
 /** A daemon's API, as far as commands need it. Every call throws PEER_UNREACHABLE, and what the daemon says. */
 export class DaemonClient implements Disposable {
   readonly #transport: GrpcTransport
+  readonly #authorization: string
 
   /** @param address `host:port` of the gRPC port. Dialled by the first call. */
-  constructor(address: string) {
-    this.#transport = new GrpcTransport(address)
+  constructor(address: string, { certificate, token }: DaemonAccess = {}) {
+    this.#transport = new GrpcTransport(address, certificate)
+    this.#authorization = token === undefined ? '' : `bearer ${token}`
   }
 
   async hostId(): Promise<PeerId> {
@@ -99,7 +109,7 @@ export class DaemonClient implements Disposable {
     const threadID = request.thread === undefined ? EMPTY_BYTES : threadIdToBytes(request.thread)
     const members = { threadID, known: [...request.known] }
     const call = { service: NET, method: NET.methods.backup, members }
-    const replies = callReplies(this.#transport, call, { authorization: '' })
+    const replies = callReplies(this.#transport, call, { authorization: this.#authorization })
     for await (const { frame } of replies) if (frame !== undefined) yield frame
   }
 
@@ -112,7 +122,7 @@ export class DaemonClient implements Disposable {
     method: Method<Request, Members, Reply>,
     members: Members,
   ): Promise<Reply> {
-    return callUnary(this.#transport, { service, method, members }, { authorization: '' })
+    return callUnary(this.#transport, { service, method, members }, { authorization: this.#authorization })
   }
 }
 

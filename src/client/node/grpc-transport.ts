@@ -1,5 +1,8 @@
-import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js'
+import { type ChannelCredentials, Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js'
+import { createSecureContext } from 'node:tls'
+import { equalBytes } from '../../core/bytes.ts'
 import { systemClock } from '../../core/clock.ts'
+import { ThreadsError } from '../../core/errors.ts'
 import { type Endpoint, failureOf } from '../failure.ts'
 import type { CallOptions, StreamTransport, UnaryTransport } from '../transport.ts'
 
@@ -15,10 +18,14 @@ export class GrpcTransport implements UnaryTransport, Pick<StreamTransport, 'rep
   readonly #endpoint: Endpoint
   readonly #client: Client
 
-  /** @param address `host:port` of the daemon's gRPC port. Dialled by the first call. */
-  constructor(address: string) {
+  /**
+   * @param address `host:port` of the daemon's gRPC port. Dialled by the first call.
+   * @param certificate of the daemon, in PEM: TLS is spoken, with whoever shows this one. Default: no TLS.
+   */
+  constructor(address: string, certificate?: string) {
     this.#endpoint = { address, hint: 'It must be the gRPC port of a daemon, by default 6006' }
-    this.#client = new Client(address, credentials.createInsecure(), {
+    const channel = certificate === undefined ? credentials.createInsecure() : pinnedTo(certificate)
+    this.#client = new Client(address, channel, {
       'grpc.max_receive_message_length': MAX_REPLY_BYTES,
       'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
     })
@@ -87,4 +94,17 @@ export class GrpcTransport implements UnaryTransport, Pick<StreamTransport, 'rep
 
 function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && 'code' in error && 'details' in error && 'metadata' in error
+}
+
+/** The certificate says who the daemon is, whatever the name by which it is called. Throws INVALID_KEY. */
+function pinnedTo(certificate: string): ChannelCredentials {
+  const [, text] = /-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----/.exec(certificate) ?? []
+  if (text === undefined) throw new ThreadsError('INVALID_KEY', 'the certificate is none in PEM')
+  const pinned = Buffer.from(text, 'base64')
+  // It may be signed by anybody.
+  const context = createSecureContext({ ca: certificate, allowPartialTrustChain: true })
+  return credentials.createFromSecureContext(context, {
+    checkServerIdentity: (_host, { raw }) =>
+      equalBytes(raw, pinned) ? undefined : new Error('the daemon has another certificate'),
+  })
 }

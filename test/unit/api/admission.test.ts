@@ -33,6 +33,10 @@ describe.each(TRANSPORTS)('an API for some identities, over $name', ({ connect, 
     }
   })
 
+  it('answers the host itself', async () => {
+    expect(await codeOf(LIST, bearing(api.net.issueToken(api.net.identity)))).toEqual([status.OK, undefined])
+  })
+
   it('refuses all others, whatever they call', async () => {
     for (const path of [LIST, PEER, '/threads.pb.API/Find']) {
       expect(await codeOf(path)).toEqual([status.UNAUTHENTICATED, 'TOKEN_REQUIRED'])
