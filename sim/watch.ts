@@ -13,14 +13,18 @@ import type { Running, SimHost } from './host.ts'
 import type { SeededRandom } from './random.ts'
 import { fail, type World } from './world.ts'
 
-/** A listener of a database, in one life of its host. */
+/** A listener of a database. After a crash it goes on where it was, if it was told anything. */
 interface Listening {
   /** Host-local number of the thread. */
   readonly number: number
   /** Last commit before it began to listen. */
   readonly after: number
   readonly told: string[]
-  readonly running: Running
+  /** Where it would go on. */
+  token: Uint8Array | undefined
+  /** It went on, and may get documents as they are now. */
+  wasResumed: boolean
+  running: Running
   /** Collections registered when it began. Of others it hears once they are. */
   readonly collections: ReadonlySet<string>
   /** The database was deleted, or the listener fell behind. */
@@ -56,11 +60,17 @@ export class Watch {
     if (!(database instanceof ThreadDatabase)) throw new TypeError('a database of another kind')
     const { number } = database.thread
     const { lastSeq } = running.net.journal
+    const left = this.#listening.findLast((each) => each.number === number && !each.isOver)
+    if (left?.token !== undefined) {
+      Object.assign(left, { running, wasResumed: true })
+      return this.#begin(left, database.listen([], { after: left.token }))
+    }
     const updates = database.listen()
     const collections = new Set((await database.listCollections()).map(({ name }) => name))
-    const listening: Listening = { number, after: lastSeq, told: [], running, collections, isOver: false }
+    const begun = { told: [], token: undefined, wasResumed: false, isOver: false }
+    const listening: Listening = { ...begun, number, after: lastSeq, running, collections }
     this.#listening.push(listening)
-    this.#take(listening, updates).catch((error: unknown) => this.#ended(listening, error))
+    this.#begin(listening, updates)
   }
 
   /** The host has an older copy of its disk: who follows it begins anew, as after a resync. */
@@ -71,16 +81,24 @@ export class Watch {
     this.#listening.length = 0
   }
 
-  async #take(listening: Listening, updates: AsyncIterable<Update>): Promise<void> {
-    for await (const { collection, id, kind, document } of updates) {
-      if (!listening.running.life.alive) return
-      listening.told.push(describeChange({ collection, id, kind }, document && textOfUtf8(document)))
-    }
-    listening.isOver = true
+  #begin(listening: Listening, updates: AsyncIterable<Update>): void {
+    const { running } = listening
+    this.#take(listening, updates).catch((error: unknown) => this.#ended({ listening, running, error }))
   }
 
-  #ended(listening: Listening, error: unknown): void {
-    if (!listening.running.life.alive || hasCode(error, 'CLOSED')) return
+  async #take(listening: Listening, updates: AsyncIterable<Update>): Promise<void> {
+    const { running } = listening
+    for await (const { collection, id, kind, document, token } of updates) {
+      if (!running.life.alive) return
+      listening.token = token
+      listening.told.push(describeChange({ collection, id, kind }, document && textOfUtf8(document)))
+    }
+    // A host that stops ends them too, and they go on when it is back.
+    if (this.#host.running === running) listening.isOver = true
+  }
+
+  #ended({ listening, running, error }: { listening: Listening; running: Running; error: unknown }): void {
+    if (!running.life.alive || hasCode(error, 'CLOSED')) return
     // What a burst of commits pushes out of a small journal is told to nobody any more.
     if (hasCode(error, 'UPDATES_LOST') && this.#host.planned.feedBytes !== undefined) {
       listening.isOver = true
@@ -113,7 +131,7 @@ export class Watch {
   #checkListener(listening: Listening, commits: ReadonlyMap<number, StoredCommit>): void {
     const { told, running } = listening
     const { name } = this.#host
-    const compared = this.#world.plan.writeFailures > 0 ? withoutDocument : (text: string) => text
+    const compared = this.#mayReadBack(listening) ? withoutDocument : (text: string) => text
     const expected = this.#expected(listening, commits)
     let next = 0
     for (const [index, text] of told.entries()) {
@@ -133,14 +151,20 @@ export class Watch {
     }
   }
 
-  #expected({ number, after, collections }: Listening, commits: ReadonlyMap<number, StoredCommit>): Expected[] {
+  /** What is read back from the disk comes with the document as it is then. */
+  #mayReadBack({ wasResumed }: Listening): boolean {
+    return wasResumed || this.#world.plan.writeFailures > 0
+  }
+
+  #expected(listening: Listening, commits: ReadonlyMap<number, StoredCommit>): Expected[] {
+    const { number, after, collections } = listening
     const expected: Expected[] = []
     for (const [seq, { thread, changes }] of [...commits].toSorted(([a], [b]) => a - b)) {
       if (seq <= after || thread !== number) continue
       for (const { collection, text } of changes) expected.push({ text, isSure: collections.has(collection) })
     }
-    if (this.#world.plan.writeFailures === 0) return expected
-    // What is read back after a failed write comes with the document as it is then; nothing, if that is deleted.
+    if (!this.#mayReadBack(listening)) return expected
+    // Nothing is told if the document is deleted by then.
     return expected.map(({ text, isSure }, index) => {
       const [, name] = text.split(' ', 2)
       const deleted = expected.slice(index + 1).some((later) => later.text === `deleted ${name}`)
