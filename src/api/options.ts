@@ -43,7 +43,7 @@ export interface ApiOptions {
   maxHeldBytes?: number
   /** Both servers speak TLS, and nothing else. Default: none, which is for the loopback and behind proxies. */
   tls?: TlsIdentity | undefined
-  /** Whose calls are answered: of anyone, also without a token, or of these. Default anyone, as go-threads. */
+  /** Whose calls are answered: of anyone, also without a token, or of these and the host. Default anyone, as go-threads. */
   allowIdentities?: 'anyone' | readonly Identity[]
   /** Origins whose pages may call; `*` for any. Clients that are no browsers send no origin. Default any. */
   corsOrigins?: readonly string[]

@@ -6,6 +6,7 @@ import type { BackupFrame, BackupOptions } from '../../../src/net/index.ts'
 import { BackupCheck } from '../../../src/net/index.ts'
 import { decodeLogRow, decodeThreadRow } from '../../../src/net/rows.ts'
 import { toHex } from '../../../src/core/bytes.ts'
+import { generateKey } from '../../../src/core/keys.ts'
 import { newThreadId } from '../../../src/core/thread-id.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { framesOf, openStory, recordsIn, restored } from '../../support/backups.ts'
@@ -14,6 +15,8 @@ import { bytesOf, found, joinNotes, newNotes } from '../../support/notes.ts'
 import { Backups } from '../../../src/net/backup.ts'
 import { openTestStore } from '../../support/host-store.ts'
 import { openCore } from '../../support/net-core.ts'
+
+const SOON = { timeout: 20_000 }
 
 let host: TestHost
 let peer: TestHost
@@ -125,14 +128,11 @@ describe('a backup', () => {
 
 /** The database of a host once its documents are made. */
 async function served(copy: TestHost, id: Database['id'] = database.id): Promise<Database> {
-  return vi.waitFor(
-    async () => {
-      const copied = await copy.databases.get(id)
-      await copied.collection('Note').find({})
-      return copied
-    },
-    { timeout: 20_000 },
-  )
+  return vi.waitFor(async () => {
+    const copied = await copy.databases.get(id)
+    await copied.collection('Note').find({})
+    return copied
+  }, SOON)
 }
 
 describe('a host made of a backup', () => {
@@ -168,21 +168,51 @@ describe('a host made of a backup', () => {
     const first = await newNotes(a, [{ _id: 'old' }])
     const second = await joinNotes(b, first.database)
     await second.notes.create([bytesOf({ _id: 'of the peer' })])
-    await expect.poll(() => first.notes.has(['of the peer']), { timeout: 20_000 }).toBe(true)
+    await expect.poll(() => first.notes.has(['of the peer']), SOON).toBe(true)
     const taken = await Array.fromAsync(a.net.backup())
     await first.notes.create([bytesOf({ _id: 'after the backup' })])
-    await expect.poll(() => second.notes.has(['after the backup']), { timeout: 20_000 }).toBe(true)
+    await expect.poll(() => second.notes.has(['after the backup']), SOON).toBe(true)
     await a[Symbol.asyncDispose]()
     const copy = await startHost({ backend: await restored(taken) })
     const copied = await served(copy, first.database.id)
     const notes = copied.collection('Note')
     await notes.create([bytesOf({ _id: 'of the copy' })])
-    await expect.poll(() => notes.has(['after the backup']), { timeout: 20_000 }).toBe(true)
-    await expect.poll(() => second.notes.has(['of the copy']), { timeout: 20_000 }).toBe(true)
+    await expect.poll(() => notes.has(['after the backup']), SOON).toBe(true)
+    await expect.poll(() => second.notes.has(['of the copy']), SOON).toBe(true)
     expect(await found(notes)).toEqual(await found(second.notes))
     for (const each of [copy, b]) expect(each.net.forkedLogs()).toEqual([])
     await copy[Symbol.asyncDispose]()
     await b[Symbol.asyncDispose]()
+  })
+
+  it('and the host it comes from, which goes on, write side by side', async () => {
+    const [a, b] = [await startHost(), await startHost()]
+    const first = await newNotes(a, [{ _id: 'old' }])
+    const second = await joinNotes(b, first.database)
+    await expect.poll(() => b.net.getThread(first.database.id), SOON).toMatchObject({ logs: [{}, {}] })
+    const copy = await startHost({ backend: await restored(a.net.backup()) })
+    const notes = (await served(copy, first.database.id)).collection('Note')
+    for (let i = 0; i < 5; i++) {
+      await first.notes.create([bytesOf({ _id: `of the old host ${i}` })])
+      await notes.create([bytesOf({ _id: `of the copy ${i}` })])
+    }
+    for (const each of [first.notes, second.notes, notes]) {
+      await expect.poll(async () => (await found(each)).length, SOON).toBe(11)
+    }
+    for (const each of [a, b, copy]) expect(each.net.forkedLogs()).toEqual([])
+    for (const each of [a, b, copy]) await each[Symbol.asyncDispose]()
+  })
+
+  it('takes no log with a key that was used before, as the log may be longer elsewhere', async () => {
+    await using alone = await startHost({ net: { pull: false } })
+    const id = newThreadId('raw', randomBytes)
+    const logKey = generateKey(randomBytes)
+    await alone.net.createThread(id, { logKey })
+    await alone.net.createRecord(id, new Uint8Array([0x60]))
+    await using copy = await startHost({ backend: await restored(alone.net.backup()), net: { pull: false } })
+    await expect(copy.net.createThread(id, { logKey })).rejects.toMatchObject({ code: 'LOG_EXISTS' })
+    await copy.net.createRecord(id, new Uint8Array([0x60]))
+    expect((await copy.net.getThread(id)).logs.map(({ head }) => head.counter)).toEqual([1, 1])
   })
 
   it('follows a thread of which it has the service key only', async () => {
@@ -193,7 +223,7 @@ describe('a host made of a backup', () => {
     await follower.net.addThread(address, { key: { service } })
     const records = async (net: TestHost['net']) =>
       (await net.getThread(database.id)).logs.map(({ head }) => head.counter)
-    await expect.poll(() => records(follower.net), { timeout: 20_000 }).toEqual(await records(host.net))
+    await expect.poll(() => records(follower.net), SOON).toEqual(await records(host.net))
     const backend = await restored(follower.net.backup())
     await using copy = await startHost({ backend, net: { pull: false } })
     expect(await records(copy.net)).toEqual(await records(follower.net))
