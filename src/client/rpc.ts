@@ -52,8 +52,8 @@ export interface RpcStream<Members, Reply> extends Pick<MessageStream, 'halfClos
 export interface Authorization {
   /** Value of the header of that name. */
   header(options: AbortOptions): Promise<string>
-  /** Called with what a call failed with. */
-  failed(error: unknown): void
+  /** Called with what a call with this header failed with. */
+  failed(error: unknown, header: string): void
 }
 
 /** The methods of one service, as one caller. */
@@ -74,9 +74,7 @@ export class Rpc {
     options: AbortOptions,
   ): Promise<Reply> {
     const call = { service: this.#service, method, members }
-    return withGoodToken(() =>
-      this.#noticed(async () => callUnary(this.#transport, call, await this.#callOptions(options))),
-    )
+    return withGoodToken(() => this.#attempt(options, (callOptions) => callUnary(this.#transport, call, callOptions)))
   }
 
   /** The replies to one message. */
@@ -86,21 +84,21 @@ export class Rpc {
     options: AbortOptions,
   ): AsyncGenerator<Reply> {
     const call = { service: this.#service, method, members }
-    const replies = await withGoodToken(() =>
-      this.#noticed(async () => begun(callReplies(this.#transport, call, await this.#callOptions(options)))),
+    yield* await withGoodToken(() =>
+      this.#attempt(options, (callOptions) => begun(callReplies(this.#transport, call, callOptions))),
     )
-    yield* replies
   }
 
   async open<Request, Members, Reply>(
     method: Method<Request, Members, Reply>,
     options: AbortOptions,
   ): Promise<RpcStream<Members, Reply>> {
-    const stream = this.#transport.open(pathOf(this.#service, method), await this.#callOptions(options))
+    const callOptions = await this.#callOptions(options)
+    const stream = this.#transport.open(pathOf(this.#service, method), callOptions)
     return {
       send: (members) => stream.send(encode(method, members)),
       receive: () =>
-        this.#noticed(async () => {
+        this.#noticed(callOptions, async () => {
           const reply = await stream.receive()
           return reply === undefined ? undefined : decode(method, reply)
         }),
@@ -109,18 +107,23 @@ export class Rpc {
     }
   }
 
-  async #callOptions({ signal }: AbortOptions): Promise<CallOptions> {
-    const abort = signal === undefined ? {} : { signal }
-    return { authorization: await this.#authorization.header(abort), ...abort }
+  async #attempt<Result>(options: AbortOptions, call: (options: CallOptions) => Promise<Result>): Promise<Result> {
+    const callOptions = await this.#callOptions(options)
+    return this.#noticed(callOptions, () => call(callOptions))
   }
 
-  async #noticed<Result>(call: () => Promise<Result>): Promise<Result> {
+  async #noticed<Result>({ authorization }: CallOptions, call: () => Promise<Result>): Promise<Result> {
     try {
       return await call()
     } catch (error) {
-      this.#authorization.failed(error)
+      this.#authorization.failed(error, authorization)
       throw error
     }
+  }
+
+  async #callOptions({ signal }: AbortOptions): Promise<CallOptions> {
+    const abort = signal === undefined ? {} : { signal }
+    return { authorization: await this.#authorization.header(abort), ...abort }
   }
 }
 

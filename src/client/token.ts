@@ -10,7 +10,9 @@ import type { StreamTransport } from './transport.ts'
 export class TokenAuthorization implements Authorization {
   readonly #key: IdentityKey
   readonly #rpc: Rpc
-  #token: Promise<string> | undefined
+  #header: Promise<string> | undefined
+  /** The header that is handed out now; empty while there is none. */
+  #current = ''
 
   constructor(key: IdentityKey, transport: StreamTransport) {
     this.#key = key
@@ -19,18 +21,23 @@ export class TokenAuthorization implements Authorization {
 
   async header({ signal }: AbortOptions): Promise<string> {
     // Calls that begin meanwhile share the token: the signal of one of them ends only its own wait.
-    this.#token ??= this.#request()
-    const token = this.#token
+    this.#header ??= this.#request()
+    const header = this.#header
     try {
-      return `bearer ${await (signal === undefined ? token : unlessAborted(() => token, signal))}`
+      const value = await (signal === undefined ? header : unlessAborted(() => header, signal))
+      if (this.#header === header) this.#current = value
+      return value
     } catch (error) {
-      if (signal?.aborted !== true && this.#token === token) this.#token = undefined
+      if (signal?.aborted !== true && this.#header === header) this.#header = undefined
       throw error
     }
   }
 
-  failed(error: unknown): void {
-    if (hasCode(error, 'TOKEN_INVALID')) this.#token = undefined
+  failed(error: unknown, header: string): void {
+    // Of several calls with one token the first to fail drops it; the others find a new one.
+    if (!hasCode(error, 'TOKEN_INVALID') || header !== this.#current) return
+    this.#header = undefined
+    this.#current = ''
   }
 
   async #request(): Promise<string> {
@@ -44,7 +51,7 @@ export class TokenAuthorization implements Authorization {
       stream.halfClose()
       const token = (await stream.receive())?.payload
       if (token?.$case !== 'token') throw unexpected()
-      return token.value
+      return `bearer ${token.value}`
     } finally {
       stream.cancel()
     }

@@ -71,6 +71,14 @@ describe('the token of a client', () => {
     expect(issued).toBe(2)
   })
 
+  it('is got again once for many calls', async () => {
+    await using client = connect(api.webUrl, { identity: generateIdentityKey() })
+    const db = await client.create({ collections: [{ name: 'A', schema: SCHEMA }] })
+    taken.clear()
+    await Promise.all(Array.from({ length: 10 }, () => db.collection('A').has('a')))
+    expect(issued).toBe(2)
+  })
+
   it('is asked for again by the next call if the key does not sign', async () => {
     const key = generateIdentityKey()
     let locked = true
