@@ -7,7 +7,7 @@ import { unlessAborted } from '../util/unless-aborted.ts'
 const AT_ONCE = 4
 /** How long after a start it begins with the databases that nobody has asked for: what callers want comes first. */
 const DELAY_MS = 500
-/** Longest that a call waits. The database then serves what it held when the host stopped, while its opening goes on. */
+/** Longest that is waited for a database. It then serves what it held when the host stopped, and its opening goes on. */
 const MAX_WAIT_MS = 10_000
 
 /**
@@ -36,9 +36,9 @@ export class Openings {
   }
 
   /** Resolves when a database is open, or after a time; `undefined` if it is. Rejects with the reason of the signal. */
-  wait(id: ThreadId, options: AbortOptions = {}): Promise<void> | undefined {
+  wait(id: ThreadId, { signal }: AbortOptions = {}): Promise<void> | undefined {
     const running = this.#begin(id)
-    return running === undefined ? undefined : this.#within(running, options)
+    return running === undefined || signal === undefined ? running : unlessAborted(() => running, signal)
   }
 
   /** Begins with no more. Those begun are not waited for: they end with what they work on, or never. */
@@ -47,28 +47,22 @@ export class Openings {
     this.#waiting.clear()
   }
 
-  async #within(running: Promise<void>, { signal }: AbortOptions): Promise<void> {
-    const patience = Promise.withResolvers<void>()
-    const cancel = this.#clock.after(MAX_WAIT_MS, patience.resolve)
-    const opened = (): Promise<void> => Promise.race([running, patience.promise])
-    try {
-      await (signal === undefined ? opened() : unlessAborted(opened, signal))
-    } finally {
-      cancel()
-    }
-  }
-
   async #work(): Promise<void> {
     this.#workers++
     for (const id of this.#waiting.keys()) await this.#begin(id)
     this.#workers--
   }
 
+  /** What callers wait for; `undefined` if there is nothing to wait for any more. */
   #begin(id: ThreadId): Promise<void> | undefined {
     const open = this.#waiting.get(id)
     if (open === undefined) return this.#running.get(id)
     this.#waiting.delete(id)
-    const running = open().finally(() => {
+    const served = Promise.withResolvers<void>()
+    const cancel = this.#clock.after(MAX_WAIT_MS, served.resolve)
+    void open().finally(served.resolve)
+    const running = served.promise.finally(() => {
+      cancel()
       if (this.#running.get(id) === running) this.#running.delete(id)
     })
     this.#running.set(id, running)

@@ -66,7 +66,15 @@ describe('opening databases', () => {
     await expect(gone).rejects.toThrow('gone')
     clock.advance(10_000)
     await patient
+    expect(openings.wait(id)).toBeUndefined()
     expect(clock.pendingTimers).toBe(0)
+  })
+
+  it('goes on with others where some take long', async () => {
+    const ids = add(6)
+    clock.advance(1_000)
+    clock.advance(10_000)
+    await expect.poll(() => begun).toEqual(ids)
   })
 
   it('begins with none when the databases are closed', () => {
