@@ -4,10 +4,10 @@ import { VectorReporter } from './test/support/vector-reporter.ts'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
-    // Conditions are waited for as long as a busy machine may take.
-    expect: { poll: { timeout: 10_000 } },
+    // Conditions are waited for as long as a busy machine may take: these are for what hangs.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 30_000 } },
     pool: 'forks',
     maxWorkers: 2,
     reporters: ['default', new VectorReporter()],
