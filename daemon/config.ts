@@ -13,8 +13,6 @@ import {
 } from './settings.ts'
 import { UsageError } from './usage-error.ts'
 
-export { UsageError } from './usage-error.ts'
-
 /** A value as it was given, or a default. */
 export interface Given {
   /** Where from: a flag, a variable, the path of a file, or `default`. */
