@@ -1,14 +1,11 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Logger } from '../../../../src/core/logger.ts'
 import { silentLogger } from '../../../../src/core/logger.ts'
 import type { JudgeRequest } from '../../../../src/db/fold/judge.ts'
 import { createSandbox } from '../../../../src/db/sandbox/index.ts'
 import { request, summary, WRITER } from './requests.ts'
-
-// What takes seconds by itself takes long on a busy machine.
-vi.setConfig({ testTimeout: 120_000 })
 
 const HONEST = request('return event.patch.json_patch.name === "Fido"', { name: 'Fido' })
 
