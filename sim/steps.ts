@@ -86,7 +86,7 @@ export function makeSteps(random: SeededRandom, plan: StepPlan): Step[] {
       return { kind: 'restore', host: random.pick(names), backMs: random.between(50, 10_000), ...lost }
     })
     times(random.chance(0.25) ? random.between(1, 2) : 0, () => {
-      const crashAfterMs = random.chance(0.4) ? random.between(1, 150) : undefined
+      const crashAfterMs = random.chance(0.6) ? random.between(1, 40) : undefined
       const where = { host: random.pick(full), thread: thread() }
       return { kind: 'forget', ...where, backMs: random.between(10, 20_000), crashAfterMs }
     })
