@@ -11,6 +11,7 @@ import { rowRange } from '../../src/store/key-codec.ts'
 import { openLevelStore } from '../../src/store/level-store.ts'
 import { mendable } from '../../src/store/mendable.ts'
 import type { OrderedStore } from '../../src/store/ordered-store.ts'
+import { plural } from '../plural.ts'
 import type { PlacedFrame } from './backup-file.ts'
 
 export interface RestorationOptions {
@@ -120,5 +121,7 @@ async function countThreads(store: OrderedStore): Promise<number> {
 
 function notEmpty(repo: string, threads: number): ThreadsError {
   const hint = 'Name another directory with -repo: nothing is restored over data.'
-  return new ThreadsError('INVALID_ARGUMENT', `${repo} is a repository already, with ${threads} threads`, { hint })
+  return new ThreadsError('INVALID_ARGUMENT', `${repo} is a repository already, with ${plural(threads, 'thread')}`, {
+    hint,
+  })
 }

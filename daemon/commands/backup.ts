@@ -7,6 +7,7 @@ import { type CopiedBackup, copyBackup } from '../backup/copy-backup.ts'
 import { makeDurably } from '../backup/durable-file.ts'
 import type { Command } from '../commands.ts'
 import { clientOf } from '../daemon-access.ts'
+import { plural } from '../plural.ts'
 import { SETTINGS } from '../settings.ts'
 import { UsageError } from '../usage-error.ts'
 
@@ -57,10 +58,9 @@ function tell(
   where: string,
   { threads, logs, records, bytes, seq }: Omit<CopiedBackup, 'storeId'> & { bytes: number },
 ): void {
+  const counts = [plural(threads, 'thread'), plural(logs, 'log'), plural(records, 'new record')]
   const size = `${(bytes / 1e6).toFixed(1)} MB`
-  process.stderr.write(
-    `${where}: ${threads} threads, ${logs} logs, ${records} new records, ${size}, up to commit ${seq}\n`,
-  )
+  process.stderr.write(`${where}: ${counts.join(', ')}, ${size}, up to commit ${seq}\n`)
 }
 
 /** Answers also how many bytes it has. */

@@ -6,6 +6,7 @@ import { readDirectory } from '../backup/backup-directory.ts'
 import { type PlacedFrame, readBackup } from '../backup/backup-file.ts'
 import { restoreRepository } from '../backup/restoration.ts'
 import type { Command } from '../commands.ts'
+import { plural } from '../plural.ts'
 import { SETTINGS } from '../settings.ts'
 import { UsageError } from '../usage-error.ts'
 
@@ -35,7 +36,8 @@ export const command: Command = {
     }
     const frames = directory === undefined ? readFile(file ?? '-') : readDirectory(directory)
     const { threads, logs, records, databases } = await restoreRepository({ repo, frames, report })
-    process.stdout.write(`${repo}: ${threads} threads, ${databases} databases, ${logs} logs, ${records} records\n`)
+    const counts = [plural(threads, 'thread'), plural(databases, 'database'), plural(logs, 'log')]
+    process.stdout.write(`${repo}: ${counts.join(', ')}, ${plural(records, 'record')}\n`)
     if (!(await isThere(join(repo, 'key')))) {
       report(`${join(repo, 'key')} is missing: the daemon makes a new one, and is another host to its peers.`)
     }

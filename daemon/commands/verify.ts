@@ -2,6 +2,7 @@ import { access, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Command } from '../commands.ts'
+import { plural } from '../plural.ts'
 import { SETTINGS } from '../settings.ts'
 import { UsageError } from '../usage-error.ts'
 import { type Outcome, verifyRepository } from '../verify/verification.ts'
@@ -80,10 +81,6 @@ function textOf({ findings, more, totals, repaired, agrees }: Outcome): string {
     lines.push(`${found} ${found === 1 ? 'does' : 'do'} not agree. -repair mends what records can mend.`)
   else lines.push(agrees ? `${found} did not agree; now all do.` : `${found} did not agree, and some still do not.`)
   return `${lines.join('\n')}\n`
-}
-
-function plural(count: number, one: string, many: string = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`
 }
 
 /** With one dash or two. */

@@ -5,7 +5,7 @@
 import type { CID } from 'multiformats/cid'
 import { equalBytes, toHex } from '../core/bytes.ts'
 import { cidFromBytes } from '../core/cbor.ts'
-import { hasCode } from '../core/errors.ts'
+import { hasCode, type ThreadsError } from '../core/errors.ts'
 import { type Record, verifyRecord } from '../core/record.ts'
 import { BACKUP_FORMAT, type BackupBegin, type BackupChain, type BackupFrame, chainName } from './backup-frame.ts'
 import type { BackupLog, BackupRecords } from './backup-frame.ts'
@@ -173,7 +173,7 @@ function checkWhole({ log, counter, cid, last }: ChainInBackup): void {
   }
 }
 
-function faultOf({ id }: LogState, counter: number, what: string, cause?: unknown): Error {
+function faultOf({ id }: LogState, counter: number, what: string, cause?: unknown): ThreadsError {
   return invalidBackup(`record ${counter} of log ${id}: ${what}`, cause)
 }
 

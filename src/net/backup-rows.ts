@@ -34,10 +34,10 @@ export function threadInBackup({ threadID, row }: BackupThread, number: number):
   return attempt(`the row of thread ${id}`, () => {
     const stored = decodeThreadRow(number, row)
     const { key, followers, keptFor, unsolicited, appData } = stored
-    require(stored.id === id, 'it is of another thread')
-    require(isKey(key.service) && (key.read === undefined || isKey(key.read)), 'its keys are no keys')
+    must(stored.id === id, 'it is of another thread')
+    must(isKey(key.service) && (key.read === undefined || isKey(key.read)), 'its keys are no keys')
     for (const peer of keptFor === undefined ? followers : [...followers, keptFor]) parsePeerId(peer)
-    require(typeof unsolicited === 'boolean', 'it does not say who keeps it')
+    must(typeof unsolicited === 'boolean', 'it does not say who keeps it')
     const thread = { ...stored, phase: 'live', writers: new Map(), stale: appData !== undefined } as const
     // What it also holds, this version must be able to write again.
     encodeThreadRow(thread)
@@ -58,19 +58,22 @@ export function logInBackup(
     const stored = decodeLogRow(number, row)
     const { head, cursor, branch, managed } = stored
     const counters = [head.counter, cursor.counter, baseOf(stored)]
-    require(counters.every((each) => Number.isSafeInteger(each) && each >= 0), 'its counters are no numbers')
+    must(
+      counters.every((each) => Number.isSafeInteger(each) && each >= 0),
+      'its counters are no numbers',
+    )
     const base = baseOf(stored)
     const fits = base === countOf(chain.base) && head.counter === countOf(chain.counter)
-    require(fits && equalBytes(head.cid?.bytes ?? new Uint8Array(0), chain.head), 'it is not what stands beside it')
-    require(base <= cursor.counter && cursor.counter <= head.counter, 'its counters contradict each other')
-    require((head.cid === undefined) === (head.counter === base), 'its head is not what its counter says')
-    require(cursor.time >= 0n, 'its time is before the beginning of time')
-    require(!before.has(stored.chain), 'it is there twice')
+    must(fits && equalBytes(head.cid?.bytes ?? new Uint8Array(0), chain.head), 'it is not what stands beside it')
+    must(base <= head.counter && cursor.counter <= head.counter, 'its counters contradict each other')
+    must((head.cid === undefined) === (head.counter === base), 'its head is not what its counter says')
+    must(cursor.time >= 0n, 'its time is before the beginning of time')
+    must(!before.has(stored.chain), 'it is there twice')
     const parent = branch === undefined ? undefined : before.get(branch.parent)
     const follows = parent !== undefined && parent.id === stored.id && base <= parent.head.counter
-    require(branch === undefined || follows, 'the chain it parts from is not there')
+    must(branch === undefined || follows, 'the chain it parts from is not there')
     requireAttested(thread, stored)
-    require(typeof managed === 'boolean', 'it does not say who writes it')
+    must(typeof managed === 'boolean', 'it does not say who writes it')
     return { ...stored, privateKey: undefined, unpulled: false, retired: stored.retired || managed, bytes: 0 }
   })
 }
@@ -85,20 +88,22 @@ function requireAttested(thread: ThreadRow, log: LogState): void {
   if (attestation === undefined) return
   const { counter, cid } = head
   const place = cid && { log, counter, cid }
-  require(place !== undefined &&
-    attests({ head: place.cid, signature: attestation }, thread, place), 'its attestation does not hold')
+  must(
+    place !== undefined && attests({ head: place.cid, signature: attestation }, thread, place),
+    'its attestation does not hold',
+  )
 }
 
 /** Throws INVALID_BACKUP. */
 export function checkPeer({ peerID, row }: BackupPeer): void {
   attempt('the row of a peer', () => {
     peerIdFromBytes(peerID)
-    require(row.length <= MAX_PEER_ROW_BYTES, 'it is too large')
+    must(row.length <= MAX_PEER_ROW_BYTES, 'it is too large')
     decodeKnown(row)
   })
 }
 
-function require(holds: boolean, otherwise: string): void {
+function must(holds: boolean, otherwise: string): void {
   if (!holds) throw invalidBackup(otherwise)
 }
 

@@ -174,7 +174,7 @@ it('one file, through a pipe, holds the same', async () => {
   expect(ids).toEqual(acknowledged.toSorted())
   expect(await idsIn(join(root, 'of-pipe'))).toEqual(ids)
   const again = await runDaemon(['restore', '-repo', join(root, 'of-pipe'), '-file', file])
-  expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('is a repository already, with 1 threads') })
+  expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('is a repository already, with 1 thread') })
 }, 120_000)
 
 it('a backup or a daemon that is killed midway leaves the backup before as it was', async () => {

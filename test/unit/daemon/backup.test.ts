@@ -369,7 +369,7 @@ describe('a repository made of a backup', () => {
     await restore(repo)
     await expect(restore(repo)).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
-      message: expect.stringContaining('1 threads'),
+      message: expect.stringContaining('with 1 thread'),
     })
   })
 
