@@ -30,6 +30,9 @@ export type MutantName =
   | 'log-continued'
   | 'half-deleted'
   | 'never-pulled'
+  | 'never-compared'
+  | 'heads-left-out'
+  | 'told-in-vain'
   | 'token-off-by-one'
   | 'told-twice'
   | 'refold-untold'
@@ -143,6 +146,24 @@ export const MUTANTS: Readonly<Record<MutantName, Mutant>> = {
     file: 'net/replication/replication.ts',
     text: 'this.#exchange.start()',
     becomes: '{}',
+  },
+  /** Hosts with a new stream of Sync do not compare what they have. */
+  'never-compared': {
+    file: 'net/sync/reconciler.ts',
+    text: 'this.#handlers.send([wholeRange(this.#shared())])',
+    becomes: '',
+  },
+  /** Comparing threads, hosts overlook that their records differ. */
+  'heads-left-out': {
+    file: 'net/sync/ranges.ts',
+    text: 'view.setBigUint64(8, chains ?? heads)',
+    becomes: '',
+  },
+  /** What a peer tells on a stream of Sync is not asked for. */
+  'told-in-vain': {
+    file: 'net/sync/reconciler.ts',
+    text: 'if (lacking.size > 0)',
+    becomes: 'if (lacking.size > 1_000)',
   },
   /** Whoever resumes misses one commit. */
   'token-off-by-one': {

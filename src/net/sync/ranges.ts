@@ -3,7 +3,7 @@
  * they differ, until the threads of a range are few enough to be listed. What is sent grows with the differences, and with
  * the logarithm of the threads. Nothing here does anything.
  */
-import { compareBytes, concatBytes, EMPTY_BYTES, equalBytes, joinBytes } from '../../core/bytes.ts'
+import { compareBytes, EMPTY_BYTES, equalBytes, joinBytes } from '../../core/bytes.ts'
 import { sha256 } from '../../core/crypto.ts'
 import { ThreadsError } from '../../core/errors.ts'
 import { type ThreadId, threadIdToBytes } from '../../core/thread-id.ts'
@@ -116,7 +116,7 @@ function listed(own: readonly Shared[], { from, to }: Pick<Range, 'from' | 'to'>
 }
 
 function hashOf(items: readonly Item[]): Uint8Array {
-  return sha256(joinBytes(items.map(({ id, digest }) => concatBytes(id, digest)))).slice(0, DIGEST_BYTES)
+  return sha256(joinBytes(items.flatMap(({ id, digest }) => [id, digest]))).slice(0, DIGEST_BYTES)
 }
 
 function within(mine: readonly Shared[], { from, to }: Pick<Range, 'from' | 'to'>): readonly Shared[] {
