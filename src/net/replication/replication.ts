@@ -18,6 +18,7 @@ import { createHandlers, faultLimitOf, type Handlers } from '../protocol/handler
 import { servePeers } from '../protocol/server.ts'
 import type { PeerLog, Replica } from '../replica.ts'
 import type { ChangeFeed } from '../change-feed.ts'
+import type { SyncSession } from '../sync/session.ts'
 import { SyncStreams } from '../sync/sync-streams.ts'
 import { EdgeExchange } from './edge-exchange.ts'
 import { Gossip, type GossipStatus } from './gossip.ts'
@@ -170,7 +171,7 @@ export class HostReplication implements Replication, PeerHints {
       journalId: components.random(JOURNAL_ID_BYTES),
       pull: (peer, threadId, only) => this.#puller.pull(peer, threadId, { logs: false, records: true, only }),
       isPushing: (peer, threadId, logId) => this.#pusher.isPushing(peer, threadId, logId),
-      onReady: (peer) => this.#onStream(peer),
+      onReady: (session) => this.#onStream(session),
       onMember: (peer) => this.#components.onAnswer?.(peer),
     })
   }
@@ -180,11 +181,10 @@ export class HostReplication implements Replication, PeerHints {
     this.#pusher.resume(peer)
   }
 
-  #onStream(peer: PeerId): void {
-    const { replica, onAnswer } = this.#components
+  #onStream({ peer, isOpener }: SyncSession): void {
     this.#book.reached(peer)
     this.#pusher.resume(peer)
-    if (replica.threadIds().some((threadId) => replica.peers(threadId).includes(peer))) onAnswer?.(peer)
+    if (isOpener) this.#components.onAnswer?.(peer)
   }
 
   start(): void {

@@ -20,7 +20,7 @@ export interface SyncContext {
   readonly journalId: Uint8Array
   /** Fetches records of some logs from a peer. Throws ThreadsError. */
   pull(this: void, peer: PeerId, threadId: ThreadId, only: ReadonlySet<LogId>): Promise<void>
-  /** A peer has shown on a stream that it belongs to a thread. */
+  /** A peer on a stream that it opened belongs to a thread. */
   onMember(this: void, peer: PeerId): void
   /** Whether records of a log are on their way to a peer. */
   isPushing(this: void, peer: PeerId, threadId: ThreadId, logId: LogId): boolean

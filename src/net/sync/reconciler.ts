@@ -20,6 +20,8 @@ export interface ReconcilerHandlers {
   tell(this: void, threadId: ThreadId, ask: boolean): void
   /** The peer says that it has records. */
   knows(this: void, threadId: ThreadId, logId: LogId, counter: number): void
+  /** Something is shared with the peer. */
+  onShared(this: void): void
   /** All that the peer told up to one of its commits is here. */
   onSeen(this: void, seq: number): void
 }
@@ -63,6 +65,7 @@ export class Reconciler {
 
   ranges(ranges: readonly Range[]): void {
     const shared = this.#shared()
+    if (shared.length > 0) this.#handlers.onShared()
     const answer: Range[] = []
     for (const range of ranges) {
       const { ranges: further, differing } = compareRange(shared, range)

@@ -64,12 +64,14 @@ export class SyncSession {
   readonly #reconciler: Reconciler
   readonly #met = Promise.withResolvers<void>()
   #remote: Hello | undefined
-  #isMember = false
+  #isMember: boolean
   #wants = 0
 
   constructor(context: SyncContext, { stream, peer, isOpener }: SessionOptions, handlers: SessionHandlers) {
     this.peer = peer
     this.isOpener = isOpener
+    // Streams are opened to peers of threads only.
+    this.#isMember = isOpener
     this.#context = context
     this.#handlers = handlers
     this.#nonce = context.random(NONCE_BYTES)
@@ -88,6 +90,7 @@ export class SyncSession {
       send: (ranges) => this.#wire.send({ ranges }),
       tell: (threadId, ask) => this.#teller.tellAll(threadId, { ask }),
       knows: (threadId, logId, counter) => this.#teller.knows(threadId, logId, counter),
+      onShared: () => this.#noteMember(),
       onSeen: (seq) => handlers.onSeen({ journalId: this.#hello().journalId, seq }),
     })
   }
@@ -95,6 +98,11 @@ export class SyncSession {
   /** Both sides have said hello, and the stream has not ended. */
   get isReady(): boolean {
     return this.#remote !== undefined && !this.#wire.ended
+  }
+
+  /** The peer is known to belong to a thread. */
+  get isMember(): boolean {
+    return this.#isMember
   }
 
   /** Resolves when the stream is ready; never if it ends before. */
@@ -207,7 +215,7 @@ export class SyncSession {
 
   /** Whether the peer belongs to a thread that is here. One that proves it is remembered; a wrong proof counts. */
   #admits(thread: NamedThread): boolean {
-    const { replica, faults, onMember } = this.#context
+    const { replica, faults } = this.#context
     const serviceKey = replica.serviceKey(thread.id)
     if (serviceKey === undefined) return false
     if (!replica.isProven(thread.id, this.peer)) {
@@ -217,9 +225,14 @@ export class SyncSession {
       }
       replica.prove(thread.id, this.peer)
     }
-    if (!this.#isMember) onMember(this.peer)
-    this.#isMember = true
+    this.#noteMember()
     return true
+  }
+
+  #noteMember(): void {
+    if (this.#isMember) return
+    this.#isMember = true
+    this.#context.onMember(this.peer)
   }
 
   #isProof({ id, proof }: NamedThread, serviceKey: SymmetricKey): boolean {

@@ -22,8 +22,8 @@ const MAX_PEERS = 1_000
 
 export interface SyncStreamsComponents extends SyncContext {
   readonly opener: SyncOpener
-  /** A stream with a peer is ready. */
-  onReady(this: void, peer: PeerId): void
+  /** A stream is ready. */
+  onReady(this: void, session: SyncSession): void
 }
 
 /** The streams of Sync of a host: at most one with each peer. */
@@ -60,8 +60,8 @@ export class SyncStreams {
   /** Takes a stream that a peer opened. */
   accept(stream: FrameStream, peer: PeerId): void {
     const isShutOut = this.#without.get(peer)?.isFault === true && this.#isWithout(peer)
-    if (this.#stopped || this.#all.size >= MAX_SYNC_STREAMS || isShutOut) {
-      stream.end(new StatusError(Status.resourceExhausted, 'no more streams of Sync are taken'))
+    if (this.#stopped || isShutOut || !this.#hasRoom(peer)) {
+      stream.end(noRoom())
       return
     }
     const session = this.#start(stream, { peer, isOpener: false })
@@ -69,6 +69,15 @@ export class SyncStreams {
       if (!session.isReady) session.end(new ThreadsError('BAD_MESSAGE', 'the peer does not say hello'))
     })
     void this.#all.get(session)?.finally(cancel)
+  }
+
+  /** Makes room for a stream if there is none: a peer that says no hello, or belongs to no thread, keeps out no other. */
+  #hasRoom(peer: PeerId): boolean {
+    const sessions = [...this.#all.keys()]
+    const waiting = sessions.find((each) => each.peer === peer && !each.isOpener && !each.isReady)
+    const full = sessions.length < MAX_SYNC_STREAMS ? undefined : sessions.find((each) => !each.isMember)
+    for (const session of [waiting, full]) session?.end(undefined, noRoom())
+    return sessions.length < MAX_SYNC_STREAMS || full !== undefined
   }
 
   /** A peer that could not be reached can be again: it may be another program now. */
@@ -141,7 +150,7 @@ export class SyncStreams {
     }
     this.#ready.set(peer, session)
     other?.end()
-    this.#components.onReady(peer)
+    this.#components.onReady(session)
     return true
   }
 
@@ -171,6 +180,10 @@ export class SyncStreams {
     this.#without.delete(peer)
     return false
   }
+}
+
+function noRoom(): StatusError {
+  return new StatusError(Status.resourceExhausted, 'no more streams of Sync are taken')
 }
 
 interface Pause {
