@@ -46,8 +46,11 @@ async function* read(queue: Queue): AsyncGenerator<Uint8Array> {
 }
 
 /** A journal in which nothing happens. */
-async function* silence(_after: number, signal: AbortSignal): AsyncGenerator<never> {
-  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+function silence(_after: number, signal: AbortSignal): AsyncIterable<never> {
+  const over = new Promise<IteratorResult<never>>((resolve) => {
+    signal.addEventListener('abort', () => resolve({ done: true, value: undefined }), { once: true })
+  })
+  return { [Symbol.asyncIterator]: () => ({ next: () => over }) }
 }
 
 type Open = (from: PeerId) => Promise<FrameStream>
