@@ -15,12 +15,10 @@ vi.setConfig({ maxConcurrency: WORKERS })
 const FAULT_SEEDS = 100
 /** Where runs have changed since, another seed shows the fault. */
 const SHOWN_BY: Partial<Record<Fault, number>> = {
-  'torn-batch': 14,
-  'head-first': 14,
-  'stale-refusal': 9,
-  'early-answer': 16,
-  'early-announcement': 3,
-  'never-admitted': 17,
+  'stale-refusal': 23,
+  'peers-told-early': 9,
+  'log-continued': 13,
+  'half-deleted': 16,
 }
 
 /** The commands that repeat the seeds that fail. */
