@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { systemClock } from '../../src/core/clock.ts'
-import { hasCode, type ThreadsError } from '../../src/core/errors.ts'
+import { hasCode, ThreadsError } from '../../src/core/errors.ts'
 import { silentLogger } from '../../src/core/logger.ts'
 import { createVerifier, type DatabasesCheck, type DatabaseVerifier } from '../../src/db/index.ts'
 import { mendLosses, type ThreadsCheck, verifyThreads } from '../../src/net/index.ts'
@@ -47,7 +47,10 @@ export interface Outcome {
 
 const MAX_FINDINGS = 1_000
 
-/** Throws STORE_LOCKED, STORE_VERSION, and STORE_CORRUPT or STORE_FAILED if the store cannot be read. */
+/**
+ * Throws STORE_LOCKED, STORE_VERSION, and STORE_CORRUPT or STORE_FAILED if the store cannot be read; with a repair, if it
+ * cannot be read after that either.
+ */
 export async function verifyRepository(options: VerificationOptions): Promise<Outcome> {
   const { location, repair, report } = options
   try {
@@ -56,7 +59,20 @@ export async function verifyRepository(options: VerificationOptions): Promise<Ou
     if (!repair || !isDamage(error)) throw error
     report(`${error.message}. LevelDB puts together what can be read.`)
     await repairLevelStore({ location })
-    return verifyStore(options, { what: error.message })
+    return await verifyMended(options, { what: error.message })
+  }
+}
+
+/** LevelDB keeps blocks in which single keys are damaged, and nobody can read past those. */
+async function verifyMended(options: VerificationOptions, files: Finding): Promise<Outcome> {
+  try {
+    return await verifyStore(options, files)
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    throw new ThreadsError('STORE_CORRUPT', `LevelDB could not put the store together: ${error.message}`, {
+      cause: error,
+      hint: 'Restore a backup, or begin with an empty repository and join the databases again.',
+    })
   }
 }
 
