@@ -21,6 +21,8 @@ import { Wire } from './wire.ts'
 export const SYNC_VERSION = 1
 /** Wants that a peer may have open. Ours has one for each pull, two at a time. */
 const MAX_WANTS = 16
+/** A peer gives credit within this, if something waits for it. */
+const CREDIT_MS = 60_000
 /** Clocks further apart are worth a line. */
 const MAX_CLOCK_DIFFERENCE_MS = 10 * 60_000
 
@@ -66,6 +68,8 @@ export class SyncSession {
   #remote: Hello | undefined
   #isMember: boolean
   #wants = 0
+  /** When the peer gave credit last. */
+  #creditedMs = 0
 
   constructor(context: SyncContext, { stream, peer, isOpener }: SessionOptions, handlers: SessionHandlers) {
     this.peer = peer
@@ -133,12 +137,10 @@ export class SyncSession {
   /** Sends records. Resolves when the peer has stored them, or has them. Throws PeerRefusal, PEER_UNREACHABLE. */
   async push(push: PushedRecords): Promise<void> {
     const { threadId, logId, counter, records, attestation } = push
-    let bytes = EMPTY_BYTES
     const thread = this.#name(threadId)
-    await this.#answers.acknowledged(async (id) => {
-      bytes = encodeFrame({ push: { id, thread, logId, counter, records, attestation } })
-      await this.#sendRecords(bytes)
-    })
+    await this.#answers.acknowledged((id) =>
+      this.#sendRecords(encodeFrame({ push: { id, thread, logId, counter, records, attestation } })),
+    )
     this.#teller.knows(threadId, logId, counter + records.length - 1)
   }
 
@@ -164,7 +166,10 @@ export class SyncSession {
       return this.#meet(frame.hello)
     }
     if (frame.hello !== undefined) throw new ThreadsError('BAD_MESSAGE', 'the peer says hello twice')
-    if (frame.credit !== undefined) this.#credit.add(frame.credit)
+    if (frame.credit !== undefined) {
+      this.#creditedMs = this.#context.clock.nowMs()
+      this.#credit.add(frame.credit)
+    }
     if (frame.ack !== undefined) this.#answers.ack(frame.ack)
     if (frame.heads !== undefined && this.#admits(frame.heads.thread)) await this.#reconciler.heads(frame.heads)
     if (frame.ranges !== undefined) this.#reconciler.ranges(frame.ranges)
@@ -251,9 +256,23 @@ export class SyncSession {
   }
 
   async #sendRecords(bytes: Uint8Array): Promise<void> {
+    const stopWatching = this.#watchCredit()
     await this.#credit.take(bytes.length)
+    stopWatching()
     await this.#wire.room()
     this.#wire.sendBytes(bytes)
+  }
+
+  /** A peer that takes no records for a while is given up: they would wait for ever. */
+  #watchCredit(): () => void {
+    const { clock } = this.#context
+    const look = (): void => {
+      const isWithout = Math.abs(clock.nowMs() - this.#creditedMs) >= CREDIT_MS
+      if (isWithout) this.#wire.end(new ThreadsError('PEER_UNREACHABLE', 'the peer takes no records'))
+      else cancel = clock.after(CREDIT_MS, look)
+    }
+    let cancel = clock.after(CREDIT_MS, look)
+    return () => cancel()
   }
 
   #serve(want: Want): void {

@@ -293,6 +293,23 @@ describe('a stream of Sync', () => {
     expect(sent()).toBe(3)
   })
 
+  it('ends if the peer gives no credit for what it wants', async () => {
+    for (let count = 0; count < 6; count++) replica.append(threadId, log, LARGE)
+    await met()
+    const logs = [{ logId: log, offset: undefined, counter: 0, limit: 100 }]
+    other.say({ want: { id: 1, thread: named(), logs } })
+    await settled()
+    clock.advance(59_000)
+    other.say({ credit: 1 })
+    await settled()
+    clock.advance(59_000)
+    await settled()
+    expect(causes).toEqual([])
+    clock.advance(61_000)
+    await settled()
+    expect(causes).toEqual([expect.objectContaining({ message: 'the peer takes no records' })])
+  })
+
   it('ends if the peer wants too much at once', async () => {
     for (let count = 0; count < 6; count++) replica.append(threadId, log, LARGE)
     await met()
