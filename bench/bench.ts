@@ -24,7 +24,7 @@ const FULL = {
   idleThreads: 1_000,
 }
 const QUICK: typeof FULL = {
-  rounds: { rounds: 3, ms: 60 },
+  rounds: { rounds: 3, ms: 40 },
   replicated: 1_000,
   sizes: [1_000, 10_000],
   loading: { documents: 10_000, settleMs: 0 },
