@@ -60,7 +60,8 @@ export class Membership {
 
   /** Throws LOG_EXISTS if the log is here that the caller brings the key of; or, if he brings none, one of his. */
   refuseSecondLog(id: ThreadId, options: NewThreadOptions): void {
-    const state = this.#components.threads.find(id)?.prepared
+    // What waits to be stored may fail; `#enter` looks at that.
+    const state = this.#components.threads.find(id)?.stored
     if (state !== undefined) this.#refuseSecondLog(state, options)
   }
 

@@ -101,6 +101,21 @@ describe('a failed write', () => {
     await host.stop()
   })
 
+  it('gives nobody a log, also in what is said until the store is open again', async () => {
+    const [host, { id }] = await hostWithThread()
+    const caller = { identity: identityOf(generateKey(randomBytes).publicKey) }
+    host.faulty.failBatch(1, { stored: false })
+    host.faulty.failOpens(2)
+    const { key } = await host.net.getThread(id)
+    const enter = () => Promise.allSettled([host.net.createThread(id, { key, caller })])
+    expect(refusals(await enter())).toEqual(['STORE_FAILED'])
+    expect(refusals(await enter())).toEqual(['STORE_READONLY'])
+    await untilOpen(host)
+    expect(refusals(await enter())).toEqual([])
+    expect(refusals(await enter())).toEqual(['LOG_EXISTS'])
+    await host.stop()
+  })
+
   it('refuses one that began before it and ends after the store is open again', async () => {
     const [host, info] = await hostWithThread()
     await write(host, info, 2)
