@@ -19,26 +19,28 @@ const MEMORY_BOUND_MIB = 512
 export const flood: Scenario = {
   title: 'a peer that floods one of two daemons with forged records, garbage, streams and replies it does not take',
   async run({ rounds, say }) {
-    await using first = await startDaemon()
-    await using second = await startDaemon()
-    const id = await share(first, second)
-    await using writer = clientOf(first)
-    await using reader = clientOf(second)
-    const changes = new Changes(writer.open(id), reader.open(id))
-    await changes.begin()
-    for (let round = 0; round < rounds; round++) {
-      const calm = await changes.measure()
-      const before = await residentMib(first.pid)
-      await using flooder = startFlooder(first)
-      const memory = watchMemory(first)
-      const flooded = await changes.measure()
-      const peak = await memory.stop()
-      say(`calm:    ${textOf(calm)}`)
-      say(`flooded: ${textOf(flooded)}, memory from ${mib(before)} to ${mib(peak)}; ${await flooder.stop()}`)
-      if (peak - before > MEMORY_BOUND_MIB) throw new Error(`the daemon grew by ${mib(peak - before)}`)
-    }
-    await changes.end()
+    for (let round = 0; round < rounds; round++) await measureRound(say)
   },
+}
+
+async function measureRound(say: (line: string) => void): Promise<void> {
+  await using first = await startDaemon()
+  await using second = await startDaemon()
+  const id = await share(first, second)
+  await using writer = clientOf(first)
+  await using reader = clientOf(second)
+  const changes = new Changes(writer.open(id), reader.open(id))
+  await changes.begin()
+  const calm = await changes.measure()
+  const before = await residentMib(first.pid)
+  await using flooder = startFlooder(first)
+  const memory = watchMemory(first)
+  const flooded = await changes.measure()
+  const peak = await memory.stop()
+  say(`calm:    ${textOf(calm)}`)
+  say(`flooded: ${textOf(flooded)}, memory from ${mib(before)} to ${mib(peak)}; ${await flooder.stop()}`)
+  await changes.end()
+  if (peak - before > MEMORY_BOUND_MIB) throw new Error(`the daemon grew by ${mib(peak - before)}`)
 }
 
 /** Documents written at one daemon, and when they are told at the other. */
