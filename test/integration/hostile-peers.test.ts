@@ -3,6 +3,7 @@
  * is refused with a clear error, and what the host holds stays under the bound of ARCHITECTURE.md.
  */
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -317,6 +318,19 @@ describe('a peer that sends', () => {
 })
 
 describe('a peer that does not take', () => {
+  it('replies, and goes, as peer after peer: the next is heard', async () => {
+    for (let count = 0; count < 10; count++) {
+      const { id, log } = await keptThread()
+      const request = methods.getRecords.request.encode({ threadId: id, serviceKey: log.threadKey.service, logs: [] })
+      const session = await peer.session({ settings: { initialWindowSize: 0 } })
+      const calls = Array.from({ length: 4 }, () => openCall(session, 'getRecords').end(framed(request)))
+      await Promise.race(calls.map((call) => once(call, 'response')))
+      await peer.stop()
+      peer = await HostilePeer.start({ id: host.hostId, addresses: () => host.hostAddresses() })
+    }
+    await keptThread()
+  })
+
   it('replies: the host holds two of them', async () => {
     const { id, log } = await keptThread()
     for (const [index, record] of [1, 2, 3].entries()) {

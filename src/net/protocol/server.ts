@@ -91,8 +91,14 @@ function serveStream(duplex: Duplex, { rooms, implementation, onSync }: Served):
     const sync: handleBidiStreamingCall<Uint8Array, Uint8Array> = (call) => onSync(new AcceptedStream(call, slot))
     server.addService(syncService, { sync })
   }
-  const socket = new SessionSocket(duplex, { isServer: true, onGone: () => server.forceShutdown() })
-  server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(socket)
+  const connections = server.createConnectionInjector(ServerCredentials.createInsecure())
+  const onGone = (): void => {
+    // Without channelz the server does not know of the session: its calls would never hear of their end.
+    connections.drain(0)
+    server.forceShutdown()
+  }
+  const socket = new SessionSocket(duplex, { isServer: true, onGone })
+  connections.injectConnection(socket)
   return endSession
 }
 
