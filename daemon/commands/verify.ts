@@ -5,7 +5,7 @@ import type { Command } from '../commands.ts'
 import { plural } from '../plural.ts'
 import { SETTINGS } from '../settings.ts'
 import { UsageError } from '../usage-error.ts'
-import { type Outcome, verifyRepository } from '../verify/verification.ts'
+import { type Outcome, type Totals, verifyRepository } from '../verify/verification.ts'
 
 const USAGE = `Usage: threadsd verify [-repo DIR] [-repair] [-json]
 
@@ -64,23 +64,26 @@ function textOf({ findings, more, totals, repaired, agrees }: Outcome): string {
     return place.length === 0 ? what : `${place.join(' ')}: ${what}`
   })
   if (more > 0) lines.push(`and ${more} more`)
-  const { threads, logs, records, unreadable, databases, documents, indexEntries, commits, ms } = totals
-  const counted = [
-    plural(threads, 'thread'),
-    plural(logs, 'log'),
-    `${plural(records, 'record')} (${unreadable} not readable with the read key)`,
-    plural(databases, 'database'),
-    plural(documents, 'document'),
-    plural(indexEntries, 'index entry', 'index entries'),
-    plural(commits, 'commit'),
-  ]
-  lines.push(`${counted.join(', ')} in ${(ms / 1000).toFixed(1)} s`)
+  lines.push(totals === undefined ? 'Documents were not compared: the files are damaged.' : counted(totals))
   const found = findings.length + more
   if (found === 0) lines.push('All agree.')
   else if (!repaired)
     lines.push(`${found} ${found === 1 ? 'does' : 'do'} not agree. -repair mends what records can mend.`)
   else lines.push(agrees ? `${found} did not agree; now all do.` : `${found} did not agree, and some still do not.`)
   return `${lines.join('\n')}\n`
+}
+
+function counted({ threads, logs, records, unreadable, ...rest }: Totals): string {
+  const parts = [
+    plural(threads, 'thread'),
+    plural(logs, 'log'),
+    `${plural(records, 'record')} (${unreadable} not readable with the read key)`,
+    plural(rest.databases, 'database'),
+    plural(rest.documents, 'document'),
+    plural(rest.indexEntries, 'index entry', 'index entries'),
+    plural(rest.commits, 'commit'),
+  ]
+  return `${parts.join(', ')} in ${(rest.ms / 1000).toFixed(1)} s`
 }
 
 /** With one dash or two. */

@@ -1,13 +1,15 @@
 import { join } from 'node:path'
 import { systemClock } from '../../src/core/clock.ts'
+import { randomBytes } from '../../src/core/crypto.ts'
 import { hasCode, ThreadsError } from '../../src/core/errors.ts'
 import { silentLogger } from '../../src/core/logger.ts'
 import { createVerifier, type DatabasesCheck, type DatabaseVerifier } from '../../src/db/index.ts'
 import { mendLosses, type ThreadsCheck, verifyThreads } from '../../src/net/index.ts'
 import { type Finding, Findings } from '../../src/store/findings.ts'
-import { openLevelStore, repairLevelStore } from '../../src/store/level-store.ts'
+import { openLevelStore, refuseOpenStore, repairLevelStore } from '../../src/store/level-store.ts'
+import { damagedTables, exposeDamages } from '../../src/store/level-tables.ts'
 import { type Mendable, mendable } from '../../src/store/mendable.ts'
-import { type JournalCheck, mendJournal, verifyJournal } from '../../src/store/verify-journal.ts'
+import { type JournalCheck, mendJournal, mendStamp, verifyJournal } from '../../src/store/verify-journal.ts'
 import { readableRows, removeUnreadableKeys, verifyKeys } from '../../src/store/verify-keys.ts'
 
 export interface VerificationOptions {
@@ -41,8 +43,8 @@ export interface Outcome {
   readonly findings: readonly Finding[]
   /** How many there are besides. */
   readonly more: number
-  /** Of the last look. */
-  readonly totals: Totals
+  /** Of the last look; `undefined` if damaged files kept it from looking. */
+  readonly totals: Totals | undefined
 }
 
 const MAX_FINDINGS = 1_000
@@ -52,19 +54,37 @@ const MAX_FINDINGS = 1_000
  * cannot be read after that either.
  */
 export async function verifyRepository(options: VerificationOptions): Promise<Outcome> {
-  const { location, repair, report } = options
+  const { location, repair } = options
+  await refuseOpenStore({ location })
+  const files = await verifyFiles(options)
+  if (files.count > 0) {
+    if (repair) return await verifyMended(options, files)
+    return { agrees: false, repaired: false, findings: files.list, more: files.more, totals: undefined }
+  }
   try {
     return await verifyStore(options, undefined)
   } catch (error) {
     if (!repair || !isDamage(error)) throw error
-    report(`${error.message}. LevelDB puts together what can be read.`)
-    await repairLevelStore({ location })
-    return await verifyMended(options, { what: error.message })
+    files.add({ what: error.message })
+    return await verifyMended(options, files)
   }
 }
 
-/** LevelDB keeps blocks in which single keys are damaged, and nobody can read past those. */
-async function verifyMended(options: VerificationOptions, files: Finding): Promise<Outcome> {
+/** LevelDB is not to read damaged blocks as good ones. With a repair, it sees them as what they are from here on. */
+async function verifyFiles({ location, repair }: VerificationOptions): Promise<Findings> {
+  const findings = new Findings({ max: MAX_FINDINGS })
+  for await (const table of damagedTables(location)) {
+    if (repair) await exposeDamages(location, table)
+    if (!table.isInUse) continue
+    for (const { what } of table.damages) findings.add({ what: `${table.file}: ${what}` })
+  }
+  return findings
+}
+
+/** `files`: what is wrong with them. */
+async function verifyMended(options: VerificationOptions, files: Findings): Promise<Outcome> {
+  options.report(`${files.list[0]?.what}. LevelDB puts together what can be read.`)
+  await repairLevelStore(options)
   try {
     return await verifyStore(options, files)
   } catch (error) {
@@ -82,15 +102,16 @@ function isDamage(error: unknown): error is ThreadsError {
 }
 
 /** `files`: what was wrong with the files, which LevelDB has put together since. Any row may be missing. */
-async function verifyStore(options: VerificationOptions, files: Finding | undefined): Promise<Outcome> {
+async function verifyStore(options: VerificationOptions, files: Findings | undefined): Promise<Outcome> {
   const store = await openLevelStore(options)
   const shared = { store: mendable(store), clock: systemClock, logger: silentLogger }
   const verifier = createVerifier(shared)
   const looker = new Looker(shared.store, verifier, options.scratch)
   try {
+    if (files !== undefined) await mendStamp(shared.store, randomBytes)
     const first = await looker.look()
-    const found = first.findings.count + (files === undefined ? 0 : 1)
-    if (found === 0 || !options.repair) return outcomeOf({ first, last: first, files, repaired: false })
+    if ((first.findings.count === 0 && files === undefined) || !options.repair)
+      return outcomeOf({ first, last: first, files, repaired: false })
     const last = await mend(looker, first, { files, report: options.report })
     return outcomeOf({ first, last, files, repaired: true })
   } finally {
@@ -103,7 +124,7 @@ async function verifyStore(options: VerificationOptions, files: Finding | undefi
 async function mend(
   looker: Looker,
   first: Look,
-  { files, report }: { files: Finding | undefined; report: (line: string) => void },
+  { files, report }: { files: Findings | undefined; report: (line: string) => void },
 ): Promise<Look> {
   let look = first
   if (files !== undefined || first.findingsOfLogs > 0) {
@@ -111,7 +132,9 @@ async function mend(
     const { journal, threads } = first
     await removeUnreadableKeys(looker.store)
     await threads.mend()
-    const completeFrom = files === undefined ? journal.completeFrom : journal.lastSeq + 1
+    // Of files that were put together, nobody knows which rows of which commit they lost.
+    const completeFrom =
+      files === undefined ? journal.completeFrom : Math.max(journal.lastSeq + 1, journal.completeFrom ?? 0)
     if (completeFrom !== undefined) await mendLosses(looker.store, completeFrom, silentLogger)
     await mendJournal(looker.store, { ...journal, completeFrom })
     look = await looker.look()
@@ -170,15 +193,15 @@ function outcomeOf({
 }: {
   first: Look
   last: Look
-  files: Finding | undefined
+  files: Findings | undefined
   repaired: boolean
 }): Outcome {
   const { journal, threads, databases, ms } = last
   return {
     agrees: last.findings.count === 0 && (repaired || files === undefined),
     repaired,
-    findings: [...(files === undefined ? [] : [files]), ...first.findings.list],
-    more: first.findings.count - first.findings.list.length,
+    findings: [...(files?.list ?? []), ...first.findings.list],
+    more: (files?.more ?? 0) + first.findings.more,
     totals: {
       threads: threads.threads.length,
       logs: threads.logs,

@@ -22,6 +22,11 @@ export class Findings {
     return this.#count
   }
 
+  /** How many are not kept. */
+  get more(): number {
+    return this.#count - this.list.length
+  }
+
   add(finding: Finding): void {
     this.#count++
     if (this.list.length < this.#max) this.list.push(finding)

@@ -66,15 +66,15 @@ export async function isBeingRestored(store: ReadView): Promise<boolean> {
   return (await store.get(RESTORE_KEY)) !== undefined
 }
 
-/** All is there: the store can be opened. Its id is a new one, as it goes another way than the one of the backup. */
+/** All is there: the store can be opened. */
 export async function endRestore(store: OrderedStore, random: Random): Promise<void> {
-  const id = random(STORE_ID_BYTES)
-  const stamp = encode({ format: FORMAT_VERSION, fold: FOLD_VERSION, id, clean: true })
-  const operations: Operation[] = [
-    { type: 'put', key: STAMP_KEY, value: stamp },
-    { type: 'del', key: RESTORE_KEY },
-  ]
-  await store.batch(operations, { sync: true })
+  await store.batch([putNewStamp(random), { type: 'del', key: RESTORE_KEY }], { sync: true })
+}
+
+/** The stamp of a store in place of one that is gone. Its id is a new one, as it goes another way. */
+export function putNewStamp(random: Random): Operation {
+  const row = { format: FORMAT_VERSION, fold: FOLD_VERSION, id: random(STORE_ID_BYTES), clean: true }
+  return { type: 'put', key: STAMP_KEY, value: encode(row) }
 }
 
 async function newStamp(store: OrderedStore, name: string, random: Random): Promise<Stamp> {

@@ -79,6 +79,18 @@ async function repair(location: string): Promise<void> {
   await method.call(Level, location)
 }
 
+/** Throws STORE_LOCKED if a directory is open, here or in another process. Changes nothing in it. */
+export async function refuseOpenStore(options: { location: string }): Promise<void> {
+  // LevelDB takes its lock before it sees that it may neither make a database nor find one. So this opens none.
+  const db = new Level(resolve(options.location), { createIfMissing: false, errorIfExists: true })
+  try {
+    await db.open()
+  } catch (cause) {
+    const error = storeError(cause, options.location)
+    if (error.code === 'STORE_LOCKED') throw error
+  }
+}
+
 class LevelStore extends LevelBackedStore {
   readonly #location: string
 

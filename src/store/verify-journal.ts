@@ -1,7 +1,8 @@
 /** Whether what a store says of itself is true, and its journal dense. */
+import type { Random } from '../core/clock.ts'
 import { ThreadsError } from '../core/errors.ts'
 import type { Findings } from './findings.ts'
-import { readStamp } from './format.ts'
+import { putNewStamp, readStamp } from './format.ts'
 import { decodeJournalRow, encodeJournalRow } from './journal-row.ts'
 import { KEY_LETTERS, parseKey, rowKey, rowRange } from './key-codec.ts'
 import { type Mendable, removeRange } from './mendable.ts'
@@ -63,10 +64,13 @@ async function readRows(view: ReadView, findings: Findings): Promise<JournalChec
 
 /** Every row begins with a letter of the table. */
 async function findUnknownRows(view: ReadView, findings: Findings): Promise<void> {
+  for await (const kind of unknownKinds(view)) findings.add({ what: `there are rows of an unknown kind, ${kind}` })
+}
+
+async function* unknownKinds(view: ReadView): AsyncGenerator<number> {
   const all: KeyRange = { gte: new Uint8Array(), lt: Uint8Array.of(0xff), limit: 1 }
   for (let first = await firstByte(view, all); first !== undefined; ) {
-    const letter = String.fromCharCode(first)
-    if (!Object.hasOwn(KEY_LETTERS, letter)) findings.add({ what: `there are rows of an unknown kind, ${first}` })
+    if (!Object.hasOwn(KEY_LETTERS, String.fromCharCode(first))) yield first
     first = await firstByte(view, { ...all, gte: Uint8Array.of(first + 1) })
   }
 }
@@ -74,6 +78,16 @@ async function findUnknownRows(view: ReadView, findings: Findings): Promise<void
 async function firstByte(view: ReadView, range: KeyRange): Promise<number | undefined> {
   for await (const [key] of view.entries(range)) return key[0]
   return undefined
+}
+
+/**
+ * Stamps a store that lost its stamp with a damaged file; not if there are rows of an unknown kind. STORE_CORRUPT if it is
+ * being restored.
+ */
+export async function mendStamp(store: Mendable, random: Random): Promise<void> {
+  if ((await readStamp(store.reads, 'looked at')) !== undefined) return
+  for await (const _ of unknownKinds(store.reads)) return
+  await store.mend([putNewStamp(random)])
 }
 
 /**

@@ -18,6 +18,7 @@ import {
 } from '../../../src/net/rows.ts'
 import { type KeyLetter, rowKey, rowRange } from '../../../src/store/key-codec.ts'
 import { openLevelStore } from '../../../src/store/level-store.ts'
+import { damagedTables, exposeDamages } from '../../../src/store/level-tables.ts'
 import type { Entry, Operation, OrderedStore } from '../../../src/store/ordered-store.ts'
 import { runDaemon } from '../../support/daemon.ts'
 import { ForeignLog } from '../../support/foreign-log.ts'
@@ -27,6 +28,8 @@ import { bytesOf, joinNotes, newNotes } from '../../support/notes.ts'
 const DOCUMENTS = 60
 /** Of both databases: documents, other writes of the host, and those of the log written elsewhere. */
 const RECORDS = DOCUMENTS + 41 + 4 + 1
+/** At the end of a table of LevelDB. */
+const FOOTER_BYTES = 48
 
 let root: string
 /** A repository with a database that two hosts wrote, with index, validator, refusals and long histories. */
@@ -139,7 +142,7 @@ it('a repository that is well has nothing to report', async () => {
   expect(outcome.findings).toEqual([])
   expect(outcome).toMatchObject({ agrees: true, repaired: false, more: 0 })
   expect(outcome.totals).toMatchObject({ threads: 2, logs: 5, databases: 2, documents: DOCUMENTS + 1, unreadable: 0 })
-  expect(outcome.totals.records).toBe(RECORDS)
+  expect(outcome.totals?.records).toBe(RECORDS)
   expect(await withStore(repo, (store) => rowsOf(store, 's'))).toEqual(before)
 })
 
@@ -413,28 +416,93 @@ describe('damage of the files of LevelDB', () => {
     await expect(verify(repo)).rejects.toMatchObject({ code: expect.stringMatching(/^STORE_(CORRUPT|FAILED)$/) })
     const outcome = await verify(repo, { repair: true })
     expect(outcome).toMatchObject({ agrees: true, repaired: true })
-    expect(outcome.totals.records).toBe(RECORDS)
+    expect(outcome.totals?.records).toBe(RECORDS)
     expect(await verify(repo)).toMatchObject({ agrees: true, findings: [] })
     expect(await documents(repo)).toBe(DOCUMENTS - 1)
     // Nobody knows whether it is whole.
     expect(await isRetired(repo)).toBe(true)
   })
 
-  it.each([0.1, 0.35, 0.6, 0.8])(
-    'a byte of a table, at %d of it: what can be read agrees in the end',
-    async (share) => {
-      const repo = await copy()
+  describe('a damaged table is named, and what can be read agrees after a repair:', () => {
+    let tables: string
+
+    /** A copy in which all is in tables. */
+    beforeAll(async () => {
+      tables = await copy()
       // Opening it makes a table of the log.
-      await withStore(repo, async () => {})
+      await withStore(tables, async () => {})
+    })
+
+    async function damaged(placeOf: (table: Uint8Array) => number): Promise<string> {
+      const repo = join(root, `copy-${copies++}`)
+      await cp(tables, repo, { recursive: true })
       const file = await files(repo, /\.ldb$/)
       const bytes = await readFile(file)
-      await writeFile(file, flipped(bytes, Math.floor(bytes.length * share)))
+      await writeFile(file, flipped(bytes, placeOf(bytes)))
+      return repo
+    }
+
+    async function expectMended(repo: string, what: RegExp): Promise<void> {
+      const found = await verify(repo)
+      expect(found).toMatchObject({ agrees: false, repaired: false, more: 0, totals: undefined })
+      expect(found.findings).toMatchObject([{ what: expect.stringMatching(what) }])
       const outcome = await verify(repo, { repair: true })
       expect(outcome).toMatchObject({ agrees: true, repaired: true })
-      expect(outcome.findings).not.toEqual([])
+      expect(outcome.findings).toMatchObject([...found.findings, ...outcome.findings.slice(1)])
       expect(await verify(repo)).toMatchObject({ agrees: true, findings: [] })
-    },
-  )
+    }
+
+    it.each(Array.from({ length: 24 }, (_, i) => i / 24))('a byte at %d of it', async (share) => {
+      const repo = await damaged((table) => Math.floor((table.length - FOOTER_BYTES) * share))
+      await expectMended(repo, /^\d+\.ldb: (the (block|filter|list of filters) at \d+|its index) is damaged$/)
+    })
+
+    it.each<[string, RegExp, (table: Uint8Array) => number]>([
+      ['its first byte', /: the block at 0 is damaged/, () => 0],
+      ['its end', /: its end is damaged/, (table) => table.length - FOOTER_BYTES],
+      ['its last byte', /: its end is damaged or missing/, (table) => table.length - 1],
+      ['the type of its index', /: its index is damaged/, (table) => table.length - FOOTER_BYTES - 5],
+      ['the list of its filters', /: the list of filters at \d+ is damaged/, placeOfFilters],
+      ['its filter', /: the filter at \d+ is damaged/, (table) => placeOfFilters(table) - 30],
+    ])('%s', async (_title, what, placeOf) => {
+      await expectMended(await damaged(placeOf), what)
+    })
+
+    it('a table cut short', async () => {
+      const repo = await damaged(() => 0)
+      const file = await files(repo, /\.ldb$/)
+      await truncate(file, (await stat(file)).size >> 1)
+      await expectMended(repo, /: its end is damaged or missing/)
+    })
+
+    it('many blocks of it, each of which is named', async () => {
+      const repo = await damaged(() => 0)
+      const file = await files(repo, /\.ldb$/)
+      const bytes = await readFile(file)
+      for (let at = 0; at < bytes.length / 2; at += 10_000) bytes[at] = (bytes[at] ?? 0) ^ 1
+      await writeFile(file, bytes)
+      expect((await verify(repo)).findings.length).toBeGreaterThan(3)
+      expect(await verify(repo, { repair: true })).toMatchObject({ agrees: true, repaired: true })
+      expect(await verify(repo)).toMatchObject({ agrees: true, findings: [] })
+    })
+
+    it('a repair that was cut off before LevelDB began is begun again', async () => {
+      const repo = await damaged((table) => table.length >> 2)
+      for await (const table of damagedTables(join(repo, 'store'))) await exposeDamages(join(repo, 'store'), table)
+      await expectMended(repo, /: the block at \d+ is damaged/)
+    })
+
+    it('but not one that a crash left behind: nothing of it is in use', async () => {
+      const repo = await copy()
+      await writeFile(join(repo, 'store', '009999.ldb'), new Uint8Array(1_000))
+      expect(await verify(repo)).toMatchObject({ agrees: true, findings: [] })
+    })
+
+    /** The list begins with the name of the only filter, which is right before it. */
+    function placeOfFilters(table: Uint8Array): number {
+      return Buffer.from(table).lastIndexOf('filter.leveldb')
+    }
+  })
 
   it('a log file cut short: what is lost is lost, the rest agrees', async () => {
     const repo = await copy()
@@ -461,6 +529,17 @@ describe('the command', () => {
     expect(again.code).toBe(0)
     expect(JSON.parse(again.stdout)).toMatchObject({ agrees: true, findings: [], totals: { threads: 2 } })
     expect((await readdir(repo)).toSorted()).toEqual(['store'])
+  }, 120_000)
+
+  it('names damaged files, and says that it did not look at what is in them', async () => {
+    const repo = await copy()
+    await withStore(repo, async () => {})
+    const [file = ''] = (await readdir(join(repo, 'store'))).filter((name) => name.endsWith('.ldb'))
+    await writeFile(join(repo, 'store', file), flipped(await readFile(join(repo, 'store', file)), 100))
+    const { code, stdout } = await runDaemon(['verify', '-repo', repo])
+    expect(code).toBe(1)
+    expect(stdout).toMatch(/^\d+\.ldb: the block at 0 is damaged\nDocuments were not compared/)
+    expect(await runDaemon(['verify', '-repo', repo, '-repair'])).toMatchObject({ code: 0 })
   }, 120_000)
 
   it('needs the daemon to be stopped, and a repository', async () => {
