@@ -14,6 +14,12 @@ export function copyBytes(bytes: Uint8Array, start = 0, end: number = bytes.leng
   return new Uint8Array(bytes.subarray(start, end))
 }
 
+/** The first bytes as a plain Uint8Array, not copied: `slice` and `constructor` of a node Buffer are other ones. */
+export function plainBytes(bytes: Uint8Array, end: number = bytes.length): Uint8Array {
+  if (end === bytes.length && bytes.constructor === Uint8Array) return bytes
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, end)
+}
+
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false

@@ -3,7 +3,8 @@
  * it decodes an item generically and encodes it again. General decoders will not do: they lose the difference between
  * 1 and 1.0, refuse text that is not UTF-8, and refuse strings in chunks, all of which circulates and is hashed.
  */
-import { compareBytes } from './bytes.ts'
+import { compareBytes, plainBytes } from './bytes.ts'
+import { canonicalEnd } from './canonical-scan.ts'
 import {
   CBOR_ARRAY,
   CBOR_BYTES,
@@ -33,10 +34,13 @@ const LONGEST_HEAD = 9
 /**
  * The canonical form of the first item; bytes after it are dropped. Lengths are definite, integers in their shortest
  * form, floats in 64 bits, map keys ordered by length and then bytewise, undefined is null. Refused: repeated keys, keys
- * other than text, tags other than links, integers below -2^63. Throws INVALID_RECORD.
+ * other than text, tags other than links, integers below -2^63. Throws INVALID_RECORD. What is canonical already is not
+ * copied: neither must be changed later.
  */
 export function canonicalise(bytes: Uint8Array): Uint8Array {
   if (bytes.length > MAX_CBOR_BYTES) throw malformedCbor(`more than ${MAX_CBOR_BYTES} bytes`)
+  const end = canonicalEnd(bytes, MAX_CBOR_DEPTH)
+  if (end !== undefined) return plainBytes(bytes, end)
   const writer = new CanonicalWriter(bytes)
   writer.item(0)
   return writer.finish()

@@ -4,7 +4,7 @@ import { malformedCbor } from './cbor-head.ts'
 import { ThreadsError } from './errors.ts'
 
 export { canonicalise, MAX_CBOR_BYTES, MAX_CBOR_DEPTH } from './canonical-cbor.ts'
-export { cidFromBytes, cidOf } from './link.ts'
+export { cidFromBytes, cidOf, linksTo } from './link.ts'
 
 /** Canonical dag-cbor of plain values, byte arrays, bigints and CIDs. Throws INVALID_ARGUMENT for anything else. */
 export function encode(value: unknown): Uint8Array {

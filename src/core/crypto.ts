@@ -16,7 +16,7 @@ import {
   verify,
 } from 'node:crypto'
 import { BoundedCache } from './bounded-cache.ts'
-import { bytesKey, concatBytes, copyBytes, fromHex, toHex } from './bytes.ts'
+import { bytesKey, concatBytes, copyBytes, fromHex, plainBytes, toHex } from './bytes.ts'
 import type { Random } from './clock.ts'
 import { ThreadsError } from './errors.ts'
 
@@ -72,7 +72,7 @@ export function sha256(bytes: Uint8Array): Uint8Array {
 }
 
 export function hmacSha256(key: Uint8Array, message: Uint8Array): Uint8Array {
-  return plain(createHmac('sha256', key).update(message).digest())
+  return plainBytes(createHmac('sha256', key).update(message).digest())
 }
 
 /** The 32-byte public key of a 32-byte seed. */
@@ -83,7 +83,7 @@ export function ed25519PublicKey(seed: Uint8Array): Uint8Array {
 
 /** The 64-byte signature of RFC 8032 over the message itself. */
 export function ed25519Sign(seed: Uint8Array, message: Uint8Array): Uint8Array {
-  return plain(sign(null, message, privateKeyObject(seed)))
+  return plainBytes(sign(null, message, privateKeyObject(seed)))
 }
 
 /** False also for a key that is no point of the curve or one of small order, and for a signature of another length. */
@@ -141,7 +141,7 @@ export function aesGcmDecrypt(key: Uint8Array, sealed: Uint8Array): Uint8Array |
   } catch {
     return undefined
   }
-  return plain(plaintext)
+  return plainBytes(plaintext)
 }
 
 function hasSmallOrder(publicKey: Uint8Array): boolean {
@@ -168,9 +168,4 @@ function privateKeyObject(seed: Uint8Array): KeyObject {
     privateKeys.set(key, object)
   }
   return object
-}
-
-/** The bytes of a Buffer as a plain Uint8Array, not copied. */
-function plain(buffer: Uint8Array): Uint8Array {
-  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
 }

@@ -1,7 +1,7 @@
 /** Content identifiers. Blocks of logs are named by version 1, dag-cbor, sha2-256. */
 import { CID } from 'multiformats/cid'
 import { Digest } from 'multiformats/hashes/digest'
-import { copyBytes } from './bytes.ts'
+import { copyBytes, equalBytes } from './bytes.ts'
 import { malformedCbor } from './cbor-head.ts'
 import { sha256 } from './crypto.ts'
 import { ThreadsError } from './errors.ts'
@@ -55,6 +55,23 @@ export function checkLink(content: Uint8Array): void {
   } catch (cause) {
     throw new ThreadsError('INVALID_RECORD', malformedCbor('link that is no CID').message, { cause })
   }
+}
+
+/** Whether the content of a CBOR link between two offsets is the CID of a block. */
+export function isBlockLink(bytes: Uint8Array, from: number, to: number): boolean {
+  return (
+    to - from === 1 + BLOCK_CID_BYTES &&
+    bytes[from] === 0 &&
+    bytes[from + 1] === VERSION &&
+    bytes[from + 2] === DAG_CBOR &&
+    bytes[from + 3] === SHA2_256 &&
+    bytes[from + 4] === DIGEST_BYTES
+  )
+}
+
+/** Whether this is the CID of a canonical block. */
+export function linksTo(cid: CID, block: Uint8Array): boolean {
+  return isBlockCid(cid.bytes) && equalBytes(cid.multihash.digest, sha256(block))
 }
 
 function isBlockCid(bytes: Uint8Array): boolean {

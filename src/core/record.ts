@@ -1,7 +1,7 @@
 /** A record: the signed link of a log, in an envelope that the service key opens. */
 import type { CID } from 'multiformats/cid'
-import { concatBytes, EMPTY_BYTES, equalBytes } from './bytes.ts'
-import { canonicalise, cidOf } from './cbor.ts'
+import { concatBytes, EMPTY_BYTES } from './bytes.ts'
+import { canonicalise, cidOf, linksTo } from './cbor.ts'
 import { CborReader, unknownKey } from './cbor-reader.ts'
 import { byteStringNode, CborWriter } from './cbor-writer.ts'
 import type { Random } from './clock.ts'
@@ -111,7 +111,7 @@ export function checkLinks(record: Record, blocks: EventBlocks): EventLinks {
 }
 
 function checkLink(name: string, link: CID, block: Uint8Array): void {
-  if (!equalBytes(link.bytes, cidOf(block).bytes)) {
+  if (!linksTo(link, block)) {
     throw new ThreadsError('INVALID_RECORD', `${name} is not the block the record names`)
   }
 }

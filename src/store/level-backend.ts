@@ -1,6 +1,6 @@
 import type { AbstractChainedBatchWriteOptions, AbstractIteratorOptions, AbstractLevel } from 'abstract-level'
 import type { AbstractSnapshot } from 'abstract-level'
-import { EMPTY_BYTES } from '../core/bytes.ts'
+import { EMPTY_BYTES, plainBytes } from '../core/bytes.ts'
 import { ThreadsError, type ErrorCode } from '../core/errors.ts'
 import type { Entry, KeyRange, Operation, OrderedStore, Snapshot } from './ordered-store.ts'
 
@@ -88,7 +88,7 @@ export class LevelBackedStore implements OrderedStore {
   async #read(key: Uint8Array, snapshot: AbstractSnapshot | undefined): Promise<Uint8Array | undefined> {
     try {
       const value = this.#isDirect(1) ? this.#db.getSync(key, { snapshot }) : await this.#db.get(key, { snapshot })
-      return value && plain(value)
+      return value && plainBytes(value)
     } catch (error) {
       throw storeError(error, this.#name)
     }
@@ -103,7 +103,7 @@ export class LevelBackedStore implements OrderedStore {
         this.#readsDirectly && keys.length <= DIRECT_KEYS
           ? await this.#readFew(keys, snapshot)
           : await this.#db.getMany([...keys], { snapshot })
-      return values.map((value) => value && plain(value))
+      return values.map((value) => value && plainBytes(value))
     } catch (error) {
       throw storeError(error, this.#name)
     }
@@ -139,7 +139,7 @@ export class LevelBackedStore implements OrderedStore {
       for (;;) {
         const entries = await iterator.nextv(page)
         if (entries.length === 0) return
-        for (const [key, value] of entries) yield [plain(key), keysOnly ? EMPTY_BYTES : plain(value)]
+        for (const [key, value] of entries) yield [plainBytes(key), keysOnly ? EMPTY_BYTES : plainBytes(value)]
         page = PAGE_ENTRIES
       }
     } catch (error) {
@@ -181,9 +181,4 @@ function judge(reason: unknown, name: string): { code: ErrorCode; what: string }
     default:
       return { code: 'STORE_FAILED', what: `the store ${name} failed` }
   }
-}
-
-/** LevelDB hands out Buffers, whose `slice` does not copy. Everybody else expects plain arrays. */
-function plain(bytes: Uint8Array): Uint8Array {
-  return bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
 }

@@ -4,6 +4,7 @@ import { CID } from 'multiformats/cid'
 import { describe, expect, test } from 'vitest'
 import { concatBytes, fromHex, toHex, utf8 } from '../../../src/core/bytes.ts'
 import { canonicalise, MAX_CBOR_BYTES, MAX_CBOR_DEPTH } from '../../../src/core/canonical-cbor.ts'
+import { canonicalEnd } from '../../../src/core/canonical-scan.ts'
 import { cidOf } from '../../../src/core/link.ts'
 import { failureOf } from '../../support/core-errors.ts'
 
@@ -51,6 +52,25 @@ describe('canonical CBOR', () => {
       }),
       { numRuns: 500 },
     )
+  })
+
+  test('is what is seen at a glance to be canonical', () => {
+    const damage = fc.array(fc.tuple(fc.nat(200), fc.nat(255)), { maxLength: 3 })
+    let seen = 0
+    fc.assert(
+      fc.property(item, damage, ({ value }, changes) => {
+        const bytes = encodeDagCbor(value).slice()
+        for (const [at, byte] of changes) if (at < bytes.length) bytes[at] = byte
+        const end = canonicalEnd(bytes, MAX_CBOR_DEPTH - 1)
+        if (end === undefined) return
+        seen++
+        // An array of no definite length is written anew.
+        const rewritten = canonicalise(concatBytes(fromHex('9f'), bytes.subarray(0, end), fromHex('ff')))
+        expect(toHex(rewritten)).toBe(`81${toHex(bytes.subarray(0, end))}`)
+      }),
+      { numRuns: 2_000 },
+    )
+    expect(seen).toBeGreaterThan(500)
   })
 
   test('keeps 1.0 a float, and text that is not UTF-8 as it is', () => {
