@@ -1,13 +1,14 @@
 /** Whether what a store says of itself is true, and its journal dense. */
 import type { Random } from '../core/clock.ts'
 import { ThreadsError } from '../core/errors.ts'
-import type { Findings } from './findings.ts'
+import { Findings } from './findings.ts'
 import { putNewStamp, readStamp } from './format.ts'
 import { decodeJournalRow, encodeJournalRow } from './journal-row.ts'
 import { KEY_LETTERS, parseKey, rowKey, rowRange } from './key-codec.ts'
 import { type Mendable, removeRange } from './mendable.ts'
 import type { KeyRange, ReadView } from './ordered-store.ts'
 import { delRepairMark, readRepairMark } from './repair-mark.ts'
+import { verifyKeys } from './verify-keys.ts'
 
 export interface JournalCheck {
   readonly commits: number
@@ -64,13 +65,10 @@ async function readRows(view: ReadView, findings: Findings): Promise<JournalChec
 
 /** Every row begins with a letter of the table. */
 async function findUnknownRows(view: ReadView, findings: Findings): Promise<void> {
-  for await (const kind of unknownKinds(view)) findings.add({ what: `there are rows of an unknown kind, ${kind}` })
-}
-
-async function* unknownKinds(view: ReadView): AsyncGenerator<number> {
   const all: KeyRange = { gte: new Uint8Array(), lt: Uint8Array.of(0xff), limit: 1 }
   for (let first = await firstByte(view, all); first !== undefined; ) {
-    if (!Object.hasOwn(KEY_LETTERS, String.fromCharCode(first))) yield first
+    const letter = String.fromCharCode(first)
+    if (!Object.hasOwn(KEY_LETTERS, letter)) findings.add({ what: `there are rows of an unknown kind, ${first}` })
     first = await firstByte(view, { ...all, gte: Uint8Array.of(first + 1) })
   }
 }
@@ -81,13 +79,15 @@ async function firstByte(view: ReadView, range: KeyRange): Promise<number | unde
 }
 
 /**
- * Stamps a store that lost its stamp with a damaged file; not if there are rows of an unknown kind. STORE_CORRUPT if it is
- * being restored.
+ * Stamps a store that lost its stamp with a damaged file, unless a row tells that it may be another program's.
+ * STORE_CORRUPT if it is being restored.
  */
 export async function mendStamp(store: Mendable, random: Random): Promise<void> {
   if ((await readStamp(store.reads, 'looked at')) !== undefined) return
-  for await (const _ of unknownKinds(store.reads)) return
-  await store.mend([putNewStamp(random)])
+  const foreign = new Findings({ max: 0 })
+  await findUnknownRows(store.reads, foreign)
+  await verifyKeys(store.reads, foreign)
+  if (foreign.count === 0) await store.mend([putNewStamp(random)])
 }
 
 /**

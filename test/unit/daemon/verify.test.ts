@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { verifyRepository } from '../../../daemon/verify/verification.ts'
+import { compareBytes, utf8 } from '../../../src/core/bytes.ts'
 import { decodeInstance } from '../../../src/db/rows.ts'
 import { cidOf } from '../../../src/core/cbor.ts'
 import {
@@ -502,6 +503,29 @@ describe('damage of the files of LevelDB', () => {
     function placeOfFilters(table: Uint8Array): number {
       return Buffer.from(table).lastIndexOf('filter.leveldb')
     }
+  })
+
+  it('the version row lost with them: it is made anew, unless a row may be of another program', async () => {
+    const repo = await changed(async () => [del(rowKey('s'))])
+    await expect(verify(repo)).rejects.toMatchObject({ code: 'STORE_CORRUPT' })
+    expect(await verify(repo, { repair: true })).toMatchObject({ agrees: true, repaired: true })
+    expect(await verify(repo)).toMatchObject({ agrees: true, findings: [], totals: { records: RECORDS } })
+    expect(await isRetired(repo)).toBe(true)
+    for (const text of ['Z', 'threads of another program']) {
+      const foreign = await changed(async () => [del(rowKey('s')), put(utf8(text), new Uint8Array(1))])
+      await expect(verify(foreign, { repair: true })).rejects.toMatchObject({ code: 'STORE_CORRUPT' })
+      expect(await withStore(foreign, (store) => store.get(utf8(text)))).toBeDefined()
+    }
+  })
+
+  it('commits at the end of the journal lost with them: it goes on behind those', async () => {
+    const repo = await changed(async (store) => (await rowsOf(store, 'f')).slice(7).map(([key]) => del(key)))
+    const [last] = (await withStore(await copy(), (store) => rowsOf(store, 'f'))).slice(-1)
+    await rm(await files(repo, /^MANIFEST/))
+    expect(await verify(repo, { repair: true })).toMatchObject({ agrees: true, repaired: true })
+    expect(await verify(repo)).toMatchObject({ agrees: true, findings: [] })
+    const [begin] = await withStore(repo, (store) => rowsOf(store, 'f'))
+    expect(compareBytes(begin?.[0] ?? utf8(''), last?.[0] ?? utf8(''))).toBeGreaterThan(0)
   })
 
   it('a log file cut short: what is lost is lost, the rest agrees', async () => {

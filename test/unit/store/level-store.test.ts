@@ -1,10 +1,10 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openLevelStore } from '../../../src/store/level-store.ts'
+import { openLevelStore, refuseOpenStore } from '../../../src/store/level-store.ts'
 import { testOrderedStore } from '../../conformance/ordered-store.ts'
 
 let root: string
@@ -62,5 +62,33 @@ describe('openLevelStore', () => {
     await expect(openLevelStore({ location })).rejects.toMatchObject({ code: 'STORE_FAILED' })
     await rm(location)
     await (await openLevelStore({ location })).close()
+  })
+})
+
+describe('refuseOpenStore', () => {
+  it('refuses a directory that is open, here or in another process', async () => {
+    const location = newLocation()
+    const store = await openLevelStore({ location })
+    await expect(refuseOpenStore({ location })).rejects.toMatchObject({ code: 'STORE_LOCKED' })
+    await store.close()
+    const holder = fork(join(import.meta.dirname, '../../support/hold-store.ts'), [location])
+    await once(holder, 'message')
+    await expect(refuseOpenStore({ location })).rejects.toMatchObject({ code: 'STORE_LOCKED' })
+    holder.kill('SIGKILL')
+    await once(holder, 'exit')
+    await refuseOpenStore({ location })
+  })
+
+  it('leaves a closed one as it is, also without the file that names its tables', async () => {
+    const location = newLocation()
+    await (await openLevelStore({ location })).close()
+    const files = async (): Promise<string[]> =>
+      (await readdir(location)).filter((file) => !/^LO(G|CK)/.test(file)).toSorted()
+    for (const removed of ['nothing', 'CURRENT']) {
+      await rm(join(location, removed), { force: true })
+      const before = await files()
+      await refuseOpenStore({ location })
+      expect(await files()).toEqual(before)
+    }
   })
 })
