@@ -21,7 +21,6 @@ export const UNUSED_TYPE = 0xff
 export const MAX_BLOCK_BYTES: number = 64 * 1024 * 1024
 
 const PLAIN_TYPE = 0
-const SNAPPY_TYPE = 1
 const CHECKSUM_BYTES = 4
 
 export function endOf({ offset, size }: BlockHandle): number {
@@ -35,7 +34,7 @@ export function readHandle(reader: LevelReader): BlockHandle {
 /** Whether a block with its trailer is what was written. */
 export function isIntact(block: Uint8Array): boolean {
   const checked = block.subarray(0, -CHECKSUM_BYTES)
-  return typeOf(block) <= SNAPPY_TYPE && maskedChecksum(checked) === readUint32(block, checked.length)
+  return maskedChecksum(checked) === readUint32(block, checked.length)
 }
 
 /** Whether LevelDB does not use the block. */

@@ -5,7 +5,9 @@ import { basename, join } from 'node:path'
 import fc from 'fast-check'
 import { Level } from 'level'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { utf8 } from '../../../src/core/bytes.ts'
+import { joinBytes, utf8 } from '../../../src/core/bytes.ts'
+import { encodeVarint } from '../../../src/core/varint.ts'
+import { maskedChecksum } from '../../../src/store/level-bytes.ts'
 import { tablesInUse } from '../../../src/store/level-manifest.ts'
 import { openLevelStore, repairLevelStore } from '../../../src/store/level-store.ts'
 import { type DamagedTable, damagedTables, exposeDamages } from '../../../src/store/level-tables.ts'
@@ -245,6 +247,21 @@ describe('tables in use', () => {
     expect(await damagesOf(location)).toEqual([])
   })
 
+  it('are known wherever entries meet the bounds of pages', async () => {
+    const location = join(root, `store-${directories++}`)
+    await mkdir(location)
+    await writeFile(join(location, 'CURRENT'), 'MANIFEST-000001\n')
+    const keySizes = fc.array(fc.oneof(fc.nat({ max: 100 }), fc.integer({ min: 32_600, max: 32_800 })), {
+      maxLength: 20,
+    })
+    const property = fc.asyncProperty(keySizes, async (sizes) => {
+      const entries = sizes.map((size, i) => newTableEntry(i + 1, size))
+      await writeFile(join(location, 'MANIFEST-000001'), logOf(entries))
+      expect(await tablesInUse(location)).toEqual(new Set(sizes.keys().map((i) => i + 1)))
+    })
+    await fc.assert(property, { numRuns: 300 })
+  })
+
   it('are no tables that a crash left behind', async () => {
     const location = await copyOf(stores.plain)
     await writeFile(join(location, '000999.ldb'), new Uint8Array(100))
@@ -272,3 +289,33 @@ describe('tables in use', () => {
     expect(await damagesOf(location)).toMatchObject([{ isInUse: true }])
   })
 })
+
+/** Level, number, size, first key, last key. */
+function newTableEntry(number: number, keyBytes: number): Uint8Array {
+  const length = encodeVarint(keyBytes)
+  return joinBytes([Uint8Array.of(7, 0, number, 1), length, new Uint8Array(keyBytes), Uint8Array.of(0)])
+}
+
+/** What LevelDB writes: pages of 32 KiB, the last 6 bytes of which hold no head. */
+function logOf(entries: readonly Uint8Array[]): Uint8Array {
+  const parts: Uint8Array[] = []
+  let left = 32_768
+  for (const entry of entries) {
+    for (let at = 0, isFirst = true; isFirst || at < entry.length; isFirst = false) {
+      if (left < 7) {
+        parts.push(new Uint8Array(left))
+        left = 32_768
+      }
+      const part = entry.subarray(at, at + left - 7)
+      at += part.length
+      const isLast = at === entry.length
+      const typed = joinBytes([Uint8Array.of(isFirst ? (isLast ? 1 : 2) : isLast ? 4 : 3), part])
+      const head = Buffer.alloc(6)
+      head.writeUInt32LE(maskedChecksum(typed))
+      head.writeUInt16LE(part.length, 4)
+      parts.push(head, typed)
+      left -= 7 + part.length
+    }
+  }
+  return joinBytes(parts)
+}
