@@ -32,10 +32,14 @@ export class LevelReader {
   }
 }
 
-/** CRC-32C, turned and shifted: LevelDB does so because files may hold other checksums as data. */
-export function maskedChecksum(bytes: Uint8Array): number {
-  const crc = crc32c.buf(bytes)
-  return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0
+/** CRC-32C of bytes, behind those with the checksum `before`. */
+export function checksumOf(bytes: Uint8Array, before = 0): number {
+  return crc32c.buf(bytes, before)
+}
+
+/** A checksum as files hold it: turned and shifted, because they may hold other checksums as data. */
+export function masked(checksum: number): number {
+  return (((checksum >>> 15) | (checksum << 17)) + 0xa282ead8) >>> 0
 }
 
 export function readUint32(bytes: Uint8Array, offset: number): number {
@@ -43,5 +47,5 @@ export function readUint32(bytes: Uint8Array, offset: number): number {
 }
 
 function malformed(): ThreadsError {
-  return new ThreadsError('STORE_CORRUPT', 'a file of LevelDB holds something that it does not write')
+  return new ThreadsError('STORE_CORRUPT', 'it holds something that LevelDB does not write')
 }

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { joinBytes } from '../core/bytes.ts'
 import { ThreadsError } from '../core/errors.ts'
-import { LevelReader, maskedChecksum, readUint32 } from './level-bytes.ts'
+import { checksumOf, LevelReader, masked, readUint32 } from './level-bytes.ts'
 
 /** A log consists of pages, and no part of an entry crosses their bounds. */
 const PAGE_BYTES = 32 * 1024
@@ -65,7 +65,7 @@ function* entriesOf(log: Uint8Array): Generator<Uint8Array> {
     const end = at + HEAD_BYTES + readUint16(log, at + 4)
     if (end > log.length) return
     const typed = log.subarray(at + 6, end)
-    if (maskedChecksum(typed) !== readUint32(log, at)) throw malformed()
+    if (masked(checksumOf(typed)) !== readUint32(log, at)) throw malformed()
     const type = typed[0]
     if (type === PARTS.whole || type === PARTS.first) parts = []
     parts.push(typed.subarray(1))

@@ -5,18 +5,9 @@
 import { type FileHandle, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hasCode, ThreadsError } from '../core/errors.ts'
-import {
-  type BlockHandle,
-  endOf,
-  isIntact,
-  isUnused,
-  MAX_BLOCK_BYTES,
-  readHandle,
-  readHandles,
-  TRAILER_BYTES,
-  UNUSED_TYPE,
-} from './level-block.ts'
-import { LevelReader, readUint32 } from './level-bytes.ts'
+import { type BlockHandle, endOf, MAX_INDEX_BYTES, readHandle, readHandles } from './level-block.ts'
+import { TRAILER_BYTES, UNUSED_TYPE } from './level-block.ts'
+import { checksumOf, LevelReader, masked, readUint32 } from './level-bytes.ts'
 import { storeError } from './level-backend.ts'
 import { tablesInUse } from './level-manifest.ts'
 
@@ -41,6 +32,7 @@ const FOOTER_BYTES = 48
 const MAGIC_BYTES = 8
 const MAGIC = [0x8b80fb57, 0xdb477524] as const
 const TABLE_NAME = /^(\d+)\.(ldb|sst)$/
+const CHECKSUM_BYTES = 4
 /** What is read from a file at once. */
 const WINDOW_BYTES = 1024 * 1024
 
@@ -107,24 +99,19 @@ class Table {
   /** Throws STORE_CORRUPT if the blocks cannot be told apart. */
   async *damages(): AsyncGenerator<TableDamage> {
     const { metaindex, index } = await this.#footer()
-    const blocks = await this.#block(index)
-    if (blocks === undefined || !isIntact(blocks)) throw unreadable('its index is damaged')
-    for (const handle of handlesIn(blocks, metaindex.offset)) {
-      const block = await this.#block(handle)
-      if (block === undefined || !isIntact(block)) yield damaged('block', handle)
+    if (!(await this.#isIntact(index))) throw unreadable('its index is damaged')
+    for (const handle of await this.#handlesIn(index, metaindex.offset)) {
+      if (!(await this.#isIntact(handle))) yield damaged('block', handle)
     }
     yield* this.#damagesOfFilters(metaindex)
   }
 
   /** LevelDB does without these: filters save reading blocks. But one that is damaged hides keys that are there. */
   async *#damagesOfFilters(metaindex: BlockHandle): AsyncGenerator<TableDamage> {
-    const filters = await this.#block(metaindex)
-    if (filters !== undefined && isUnused(filters)) return
-    if (filters === undefined || !isIntact(filters)) return yield damaged('list of filters', metaindex)
-    for (const handle of handlesIn(filters, metaindex.offset)) {
-      const filter = await this.#block(handle)
-      if (filter !== undefined && isUnused(filter)) continue
-      if (filter === undefined || !isIntact(filter)) yield damaged('filter', handle)
+    if (await this.#isUnused(metaindex)) return
+    if (!(await this.#isIntact(metaindex))) return yield damaged('list of filters', metaindex)
+    for (const handle of await this.#handlesIn(metaindex, metaindex.offset)) {
+      if (!(await this.#isUnused(handle)) && !(await this.#isIntact(handle))) yield damaged('filter', handle)
     }
   }
 
@@ -133,7 +120,7 @@ class Table {
     const start = this.#bytes - FOOTER_BYTES
     if (start < 0) throw unreadable('its end is missing')
     const footer = await this.#read(start, FOOTER_BYTES)
-    if (MAGIC.some((word, i) => readUint32(footer, FOOTER_BYTES - MAGIC_BYTES + 4 * i) !== word >>> 0)) {
+    if (MAGIC.some((word, i) => readUint32(footer, FOOTER_BYTES - MAGIC_BYTES + 4 * i) !== word)) {
       throw unreadable('its end is damaged or missing')
     }
     const reader = new LevelReader(footer)
@@ -142,9 +129,25 @@ class Table {
     return { metaindex, index }
   }
 
-  /** With its trailer; `undefined` if it is larger than any that is written. It must be within the file. */
-  async #block(handle: BlockHandle): Promise<Uint8Array | undefined> {
-    return handle.size > MAX_BLOCK_BYTES ? undefined : this.#read(handle.offset, handle.size + TRAILER_BYTES)
+  /** Whether a block is what was written. It may be of any size: a large document is one block. */
+  async #isIntact(handle: BlockHandle): Promise<boolean> {
+    const end = endOf(handle) - CHECKSUM_BYTES
+    let checksum = 0
+    for (let at = handle.offset; at < end; at += WINDOW_BYTES) {
+      checksum = checksumOf(await this.#read(at, Math.min(WINDOW_BYTES, end - at)), checksum)
+    }
+    return masked(checksum) === readUint32(await this.#read(end, CHECKSUM_BYTES), 0)
+  }
+
+  async #isUnused(handle: BlockHandle): Promise<boolean> {
+    const [type] = await this.#read(endOf(handle) - TRAILER_BYTES, 1)
+    return type === UNUSED_TYPE
+  }
+
+  /** Those that an intact block holds. The blocks of all must be before `end`. */
+  async #handlesIn(index: BlockHandle, end: number): Promise<Iterable<BlockHandle>> {
+    if (index.size > MAX_INDEX_BYTES) throw unreadable('its index is too large')
+    return within(end, readHandles(await this.#read(index.offset, index.size + TRAILER_BYTES)))
   }
 
   /** A view. */
@@ -162,9 +165,9 @@ class Table {
   }
 }
 
-/** Those of a block, all of which must be of blocks before `end`. */
-function* handlesIn(block: Uint8Array, end: number): Generator<BlockHandle> {
-  for (const handle of readHandles(block)) {
+/** Handles, none of which may be of a block that goes on behind `end`. */
+function* within(end: number, handles: Iterable<BlockHandle>): Generator<BlockHandle> {
+  for (const handle of handles) {
     if (endOf(handle) > end) throw unreadable('its index is damaged')
     yield handle
   }

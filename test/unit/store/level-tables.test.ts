@@ -7,7 +7,7 @@ import { Level } from 'level'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { joinBytes, utf8 } from '../../../src/core/bytes.ts'
 import { encodeVarint } from '../../../src/core/varint.ts'
-import { maskedChecksum } from '../../../src/store/level-bytes.ts'
+import { checksumOf, masked } from '../../../src/store/level-bytes.ts'
 import { tablesInUse } from '../../../src/store/level-manifest.ts'
 import { openLevelStore, repairLevelStore } from '../../../src/store/level-store.ts'
 import { type DamagedTable, damagedTables, exposeDamages } from '../../../src/store/level-tables.ts'
@@ -33,7 +33,7 @@ afterAll(async () => {
 
 /** Short values, and some of a megabyte. */
 function valueOf(row: number): string {
-  return `${row} of ${ROWS} `.repeat(row % 1_000 === 7 ? 80_000 : 1 + (row % 20))
+  return `${row} of ${ROWS} `.repeat(row % 1_000 === 7 ? 90_000 : 1 + (row % 20))
 }
 
 function keyOf(row: number): string {
@@ -311,7 +311,7 @@ function logOf(entries: readonly Uint8Array[]): Uint8Array {
       const isLast = at === entry.length
       const typed = joinBytes([Uint8Array.of(isFirst ? (isLast ? 1 : 2) : isLast ? 4 : 3), part])
       const head = Buffer.alloc(6)
-      head.writeUInt32LE(maskedChecksum(typed))
+      head.writeUInt32LE(masked(checksumOf(typed)))
       head.writeUInt16LE(part.length, 4)
       parts.push(head, typed)
       left -= 7 + part.length
