@@ -53,8 +53,8 @@ describe('a decoder of a request', () => {
 
 describe('a failure inside a transaction', () => {
   it('is told in the reply', () => {
-    const notFound = new ThreadsError('INSTANCE_NOT_FOUND', 'instance not found')
-    expect(transactionErrorOf(notFound)).toBe(notFound)
+    const missing = new ThreadsError('INSTANCE_NOT_FOUND', 'instance not found')
+    expect(transactionErrorOf(missing)).toBe(missing)
   })
 
   it('ends the stream if the time is up, the collection is gone or nobody foresaw it', () => {

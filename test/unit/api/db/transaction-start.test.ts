@@ -19,10 +19,8 @@ it.each([
     { metadata: () => undefined, signal: new AbortController().signal, hold: () => {}, connection: {} },
     new FairTurns(1),
   )
-  async function* silent(): AsyncGenerator<never> {
-    await new Promise(() => {})
-  }
-  const replies = transaction(silent(), context)
+  const silent: AsyncIterable<never> = { [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }) }
+  const replies = transaction(silent, context)
   const ended = expect(replies.next()).rejects.toMatchObject({ code: 'TRANSACTION_TIMEOUT' })
   expect(clock.pendingTimers).toBe(1)
   clock.advance(databases.transactionIdleMs)
