@@ -174,9 +174,7 @@ describe('two hosts that know Sync', () => {
     const [a, b] = [await start(), await start()]
     const quiet = await Promise.all(Array.from({ length: 5 }, () => share(a, b, 3)))
     const info = await share(a, b, 100)
-    // All that was told is settled.
-    await expect.poll(() => sent(a, 'told'), TIMEOUT).toBeGreaterThan(0)
-    await new Promise((resolve) => setTimeout(resolve, 600))
+    await haveToldAll(a, b)
     clear(a, b)
     b.host.shutOut(a.net.hostId, 1)
     await write(a, info, 20)
@@ -213,14 +211,26 @@ describe('two hosts that know Sync', () => {
     expect(named.filter((id) => ids.has(id))).toEqual([])
   })
 
-  it('say nothing while nothing happens', async () => {
+  it('say nothing of threads in which nothing happens', async () => {
     const [a, b] = [await start(), await start()]
-    for (let count = 0; count < 20; count++) await share(a, b, 1)
-    await new Promise((resolve) => setTimeout(resolve, 1_500))
+    const idle: ThreadInfo[] = []
+    for (let count = 0; count < 20; count++) idle.push(await share(a, b, 1))
+    const busy = await share(a, b, 1)
+    await haveToldAll(a, b)
     clear(a, b)
-    await new Promise((resolve) => setTimeout(resolve, 3_000))
+    for (let count = 2; count <= 11; count++) {
+      await write(a, busy, 1)
+      await haveRecords(count, busy, b)
+      await haveToldAll(a, b)
+    }
     expect([...a.calls, ...b.calls]).toEqual([])
-    expect([...a.frames, ...b.frames].filter(({ ranges }) => ranges === undefined)).toEqual([])
+    const ids = new Set(idle.map(({ id }) => id))
+    const frames = [...a.frames, ...b.frames]
+    const named = frames.flatMap(({ heads, want, push }) =>
+      [heads, want, push].flatMap((part) => part?.thread.id ?? []),
+    )
+    expect(named).toContain(busy.id)
+    expect(named.filter((id) => ids.has(id))).toEqual([])
   })
 
   it('exchange records that are larger than the window', async () => {
@@ -252,12 +262,22 @@ describe('a host that does without Sync', () => {
     await write(a, info, 5)
     await write(b, info, 5)
     await haveRecords(30, info, a, b)
-    await new Promise((resolve) => setTimeout(resolve, 600))
+    const looks = (): number => knowing.calls.filter((call) => call === 'exchangeEdges').length
+    const looksBefore = looks()
+    await expect.poll(looks, TIMEOUT).toBeGreaterThan(looksBefore + 2)
     expect(knowing.opened).toBeLessThanOrEqual(1)
     expect([...a.calls, ...b.calls]).toEqual(expect.arrayContaining(['pushRecord', 'exchangeEdges', 'getRecords']))
     expect(sent(plain, 'hello')).toBe(0)
   })
 })
+
+/** Each has told the other of all that it has stored. */
+async function haveToldAll(...hosts: readonly Counted[]): Promise<void> {
+  for (const { net, frames } of hosts) {
+    const isBehind = (): boolean => (frames.findLast(({ told }) => told !== undefined)?.told ?? 0) < net.journal.lastSeq
+    await expect.poll(isBehind, TIMEOUT).toBe(false)
+  }
+}
 
 function addressOf({ net }: Counted): Address {
   return parseAddress(`${net.hostAddresses()[0] ?? ''}/p2p/${net.hostId}`)
